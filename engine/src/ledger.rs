@@ -5,6 +5,7 @@
 //! whoever has seen an outcome can spend the funds with the next command.
 
 mod admission;
+mod ageing;
 mod amends;
 mod asset_limits;
 mod balances;
@@ -23,7 +24,6 @@ mod markets;
 mod mass_cancel;
 mod opening;
 mod orders;
-mod patience;
 mod pegs;
 mod prevention;
 mod registry;
@@ -47,6 +47,7 @@ use wire::{
 };
 
 use self::admission::Admitted;
+use self::ageing::Ageing;
 use self::amends::Amends;
 pub use self::balances::AssetAudit;
 use self::balances::Balances;
@@ -58,7 +59,6 @@ use self::lanes::{Asked, Lanes};
 use self::lists::Lists;
 use self::loosenings::Loosenings;
 use self::orders::{Order, Orders};
-use self::patience::Patience;
 pub use self::registry::Listings;
 use self::registry::Registry;
 use self::replace::Replaces;
@@ -114,7 +114,7 @@ pub(crate) struct LedgerCell {
     lists: Lists,
     silence: Silence,
     seals: Seals,
-    patience: Patience,
+    ageing: Ageing,
     blockchains: Blockchains,
     deposits: Deposits,
     sightings: Sightings,
@@ -123,6 +123,8 @@ pub(crate) struct LedgerCell {
     loosenings: Loosenings,
     /// When the running command was sequenced.
     now: Timestamp,
+    /// The same by the time that names of closed orders and seals age by.
+    age: Timestamp,
     /// Where it was.
     position: LogPosition,
 }
@@ -144,7 +146,7 @@ impl LedgerCell {
             lists: Lists::default(),
             silence: Silence::new(limits),
             seals: Seals::new(limits),
-            patience: Patience::new(limits),
+            ageing: Ageing::default(),
             blockchains: Blockchains::new(limits),
             deposits: Deposits::new(limits),
             sightings: Sightings::new(limits),
@@ -152,6 +154,7 @@ impl LedgerCell {
             reserves: Reserves::default(),
             loosenings: Loosenings::default(),
             now: Timestamp::ZERO,
+            age: Timestamp::ZERO,
             position: LogPosition::ZERO,
         }
     }
@@ -161,10 +164,9 @@ impl LedgerCell {
     #[inline]
     pub(crate) fn begin(&mut self, position: LogPosition, now: Timestamp) -> bool {
         (self.position, self.now) = (position, now);
-        if self.patience.has_ended(now) {
-            self.orders.forget(now);
-            self.seals.forget(now);
-        }
+        self.age = self.ageing.begin(now);
+        self.orders.forget(self.age);
+        self.seals.forget(self.age);
         self.loosenings.forget(now);
         self.silence.is_due(now)
     }
@@ -172,7 +174,7 @@ impl LedgerCell {
     /// A new leader's first entry: clients could not reach a leader before it.
     pub(crate) fn begin_term(&mut self, now: Timestamp) {
         self.silence.begin_term(now);
-        self.patience.begin_term(now);
+        self.ageing.begin_term(now);
     }
 
     /// When a command is needed because a client has been silent for too long.
@@ -363,12 +365,12 @@ impl LedgerCell {
     }
 
     /// A market's answer.
-    pub(crate) fn receive(&mut self, from: PartitionId, now: Timestamp, mail: &Mail, effects: &mut Effects<'_>) {
+    pub(crate) fn receive(&mut self, from: PartitionId, mail: &Mail, effects: &mut Effects<'_>) {
         match mail {
             Mail::OrderRefused(refused) => self.refused(from, refused, effects),
-            Mail::OrderFilled(fill) => self.filled(from, now, fill, effects),
+            Mail::OrderFilled(fill) => self.filled(from, fill, effects),
             Mail::OrderRested(rested) => self.rested(from, rested, effects),
-            Mail::OrderEnded(ended) => self.ended(from, now, ended, effects),
+            Mail::OrderEnded(ended) => self.ended(from, ended, effects),
             Mail::PullRefused(refused) => self.pull_refused(from, refused, effects),
             Mail::OrdersPulled(done) => self.orders_pulled(from, done, effects),
             Mail::MarketReported(report) => self.market_reported(from, report, effects),
@@ -410,7 +412,7 @@ impl LedgerCell {
         self.conduct.save(to);
         self.silence.save(to);
         self.seals.save(to);
-        self.patience.save(to);
+        self.ageing.save(to);
         self.fees.save(to);
         self.amends.save(to);
         self.replaces.save(to);
@@ -451,7 +453,7 @@ impl LedgerCell {
         ledger.conduct.load(from)?;
         ledger.silence = Silence::load(limits, from)?;
         ledger.seals = Seals::load(limits, from)?;
-        ledger.patience = Patience::load(limits, from)?;
+        ledger.ageing = Ageing::load(from)?;
         for account in ledger.registry.opened() {
             ledger.fees.add_account(account.maker_fee, account.taker_fee);
         }

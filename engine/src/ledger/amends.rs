@@ -99,7 +99,7 @@ impl LedgerCell {
             self.orders.take_name(account, &taken, order.id);
         }
         if self.waits_in_list(&order) {
-            self.orders.rename(order.id, name, self.now);
+            self.orders.rename(order.id, name, self.age);
             for id in [Some(order.id), self.other_leg(&order).map(|other| other.id)].into_iter().flatten() {
                 self.shrink_waiting(id, amend.qty);
                 self.note_amend(id, by, amend.qty, position, effects);
@@ -188,7 +188,7 @@ impl LedgerCell {
         };
         self.lower_hold(&order, &market, need);
         if let Some(amending) = amending.filter(|amending| !amending.name.is_empty()) {
-            self.orders.rename(id, amending.name, self.now);
+            self.orders.rename(id, amending.name, self.age);
         }
         self.note_amend(id, by, leaves, request, effects);
     }

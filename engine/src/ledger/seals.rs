@@ -152,7 +152,7 @@ impl LedgerCell {
         if let Some(id) = taken_by {
             return Ok(id);
         }
-        self.seals.seal((account, name, is_list), asked_us, self.now)?;
+        self.seals.seal((account, name, is_list), asked_us, self.age)?;
         Ok(0)
     }
 
@@ -200,7 +200,7 @@ impl LedgerCell {
         if !is_named || self.orders.taken_by(account, &name).is_some() {
             return RejectReason::UnknownOrder;
         }
-        self.seals.seal((account, name, false), asked_us, self.now).err().unwrap_or(RejectReason::UnknownOrder)
+        self.seals.seal((account, name, false), asked_us, self.age).err().unwrap_or(RejectReason::UnknownOrder)
     }
 
     /// As [`LedgerCell::unknown_order`], of a list.
@@ -210,6 +210,6 @@ impl LedgerCell {
         if !is_named || self.lists.named(account, name).is_some() {
             return RejectReason::UnknownOrderList;
         }
-        self.seals.seal((account, name, true), asked_us, self.now).err().unwrap_or(RejectReason::UnknownOrderList)
+        self.seals.seal((account, name, true), asked_us, self.age).err().unwrap_or(RejectReason::UnknownOrderList)
     }
 }

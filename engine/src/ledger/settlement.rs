@@ -9,7 +9,6 @@ use wire::event::{
 use wire::mail::{OrderEnded, OrderFilled, OrderRefused, OrderRested, OrdersPulled, PullRefused};
 use wire::{
     AccountId, Amount, AssetId, CancelCause, ClientOrderId, Event, ListId, OrderId, PartitionId, RejectReason, Side,
-    Timestamp,
 };
 
 use super::LedgerCell;
@@ -68,7 +67,7 @@ impl LedgerCell {
         effects.tell(Event::OrderRejected(OrderRejected { order: order.id, account, market, reason }));
     }
 
-    pub(super) fn filled(&mut self, from: PartitionId, now: Timestamp, fill: &OrderFilled, effects: &mut Effects<'_>) {
+    pub(super) fn filled(&mut self, from: PartitionId, fill: &OrderFilled, effects: &mut Effects<'_>) {
         let Some(place) = self.place_of(from, fill.order) else { return };
         self.accept_at(place, from, effects);
         let order = *self.orders.at(place);
@@ -105,7 +104,7 @@ impl LedgerCell {
         }
         self.release(&order, &market, improvement);
         if leaves.is_zero() {
-            self.orders.close_at(place, now);
+            self.orders.close_at(place, self.age);
         } else {
             let open = self.orders.at_mut(place);
             open.leaves = leaves;
@@ -143,7 +142,7 @@ impl LedgerCell {
         effects.tell(Event::OrderResting(OrderResting { order: order.id, account, market, leaves }));
     }
 
-    pub(super) fn ended(&mut self, from: PartitionId, now: Timestamp, ended: &OrderEnded, effects: &mut Effects<'_>) {
+    pub(super) fn ended(&mut self, from: PartitionId, ended: &OrderEnded, effects: &mut Effects<'_>) {
         let OrderEnded { leaves, cause, request, .. } = *ended;
         let canceled_as = self.lanes.ended(from, request, ended.order).unwrap_or(ClientOrderId::EMPTY);
         let Some(place) = self.place_of(from, ended.order) else { return };
@@ -151,7 +150,7 @@ impl LedgerCell {
         let order = *self.orders.at(place);
         let Ok(market) = self.registry.market(order.market) else { return };
         let given = given_asset(order.side, &market.listed);
-        self.orders.close_at(place, now);
+        self.orders.close_at(place, self.age);
         let freed = if order.list == ListId::ZERO { order.held } else { self.unshare(&order) };
         self.release_of(order.account, given, freed);
         // A lease or a countdown may end the order at the position of a replace, which has its own answer.

@@ -115,7 +115,7 @@ impl Partition {
     fn receive(&mut self, from: PartitionId, now: Timestamp, mail: &Mail, effects: &mut Effects<'_>) {
         let Some(to_market) = mail.to_market() else {
             if let Some(ledger) = &mut self.ledger {
-                ledger.receive(from, now, mail, effects);
+                ledger.receive(from, mail, effects);
             }
             return;
         };

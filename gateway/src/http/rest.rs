@@ -133,9 +133,10 @@ async fn read(
 ) -> Result<Asked, Unreadable> {
     let (head, body) = request.into_parts();
     if let Err(error) = gateway.throttle.check_ban(peer.ip, gateway.now_us()) {
-        // Neither what it sends nor its signature is looked at; only the end of what it sends is waited for.
+        // Neither what it sends nor its signature is looked at; only the end of what it sends is waited for. Who asks before
+        // they send is not told to.
         let closes = !body.is_end_stream();
-        if closes {
+        if closes && !head.headers.contains_key(EXPECT) {
             tokio::spawn(tokio::time::timeout(gateway.limits.body_timeout, discard(body)));
         }
         return Err(Unreadable { error, closes });

@@ -199,8 +199,8 @@ mod tests {
         drop(DataDir::open(dir.path(), NODE, EPOCH).unwrap());
         fs::write(dir.path().join("identity"), "form").unwrap();
         let error = DataDir::open(dir.path(), NODE, EPOCH).unwrap_err().to_string();
-        assert!(error.contains("write the line `format=6 epoch=7 node=1`"), "{error}");
-        fs::write(dir.path().join("identity"), "format=9 epoch=7 node=1").unwrap();
-        assert!(matches!(DataDir::open(dir.path(), NODE, EPOCH), Err(DataDirError::OtherFormat { found: 9, .. })));
+        assert!(error.contains(&format!("write the line `format={FORMAT} epoch=7 node=1`")), "{error}");
+        fs::write(dir.path().join("identity"), "format=99 epoch=7 node=1").unwrap();
+        assert!(matches!(DataDir::open(dir.path(), NODE, EPOCH), Err(DataDirError::OtherFormat { found: 99, .. })));
     }
 }

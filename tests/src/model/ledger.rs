@@ -156,8 +156,6 @@ pub(super) struct Ledger {
     countdowns: BTreeMap<(u32, u16), u64>,
     /// None of either runs out before this.
     not_before: u64,
-    /// No name and no question is forgotten before this.
-    kept_until: u64,
     pub(super) events: Vec<Event>,
     pub(super) mail: Vec<Mail>,
 }
@@ -207,7 +205,6 @@ impl Ledger {
             leases: BTreeMap::new(),
             countdowns: BTreeMap::new(),
             not_before: 0,
-            kept_until: 0,
             events: Vec::new(),
             mail: Vec::new(),
         }
@@ -216,10 +213,8 @@ impl Ledger {
     /// Before a command.
     pub(super) fn begin(&mut self, position: u64, now: u64) {
         (self.position, self.now) = (position, now);
-        if now >= self.kept_until {
-            self.names.retain(|name| name.closed.is_none_or(|closed| closed + MINUTE_NS > now));
-            self.forget_questions();
-        }
+        self.names.retain(|name| name.closed.is_none_or(|closed| closed + MINUTE_NS > now));
+        self.forget_questions();
         self.withdrawn.clear();
         self.asked = Default::default();
     }

@@ -74,7 +74,7 @@ impl LedgerCell {
     ) {
         for Waiting { place, .. } in waiting {
             let Some(order) = self.orders.get(place.order).copied() else { continue };
-            self.orders.close(order.id, self.now);
+            self.orders.close(order.id, self.age);
             if let Some(list) = self.lists.lists.get_mut(&order.list) {
                 list.open = list.open.saturating_sub(1);
             }
@@ -157,7 +157,7 @@ impl LedgerCell {
         let (account, market) = (order.account, order.market);
         if list.working == OrderId::ZERO && list.kind != ListKind::Oco {
             // Its list has long begun: it had its turn and could not be placed.
-            self.orders.close(order.id, self.now);
+            self.orders.close(order.id, self.age);
             let (cause, request) = (CancelCause::NotPlaced, LogPosition::ZERO);
             let (leaves, canceled_as) = (order.leaves, ClientOrderId::EMPTY);
             let told = OrderCanceled { order: order.id, account, market, leaves, cause, request, canceled_as };

@@ -4,6 +4,8 @@
 //! metadata as well. So a file is full of zeros before the log uses it, and its fsyncs wait for data alone. The file that a
 //! node begins with is filled when its log is opened. The next one is filled by a thread, piece by piece as the present one
 //! is used, and under a name of its own: no fsync of the log waits for zeros. A reader finds zeros behind the end either way.
+//! The same thread has the system bring what of the present file is used next into memory, where it let go of it: a write of
+//! a part of a page would read the page first.
 //!
 //! Nothing depends on it. Where a filled file would not leave the reserve of the disk, or filling fails, the next file of the
 //! log is one that is merely allocated. One that was filled is what the log goes on in when the disk has become full.

@@ -8,15 +8,12 @@ use super::{Answer, Ledger, MINUTE_NS, Refused};
 /// A question after a name of orders: whose, which, when by the client's clock, and when by the log's.
 pub(super) type Question = (u32, ClientOrderId, u64, u64);
 
-/// Longer than nobody may lead without notice.
-const SECOND_NS: u64 = 1_000_000_000;
-
 impl Ledger {
-    /// Between two leaders log time has gone from one moment to another: if that is far, a minute begins anew for every name.
+    /// Between two leaders log time has gone from one moment to another: nothing is older by that.
     pub(in crate::model) fn keep_names(&mut self, from: u64, to: u64) {
-        if to > from + SECOND_NS {
-            self.kept_until = to + MINUTE_NS;
-        }
+        let nobody_led = to - from;
+        self.names.iter_mut().filter_map(|name| name.closed.as_mut()).for_each(|closed| *closed += nobody_led);
+        self.questions.iter_mut().for_each(|question| question.3 += nobody_led);
     }
 
     /// A seal lasts a minute from the latest question; until then none of its questions is forgotten.
