@@ -95,7 +95,7 @@ impl Default for Timing {
 /// Bounds of Raft messages.
 #[derive(Debug, Clone)]
 pub struct RaftLimits {
-    /// The entries of one message have at most this many bytes, or there is one.
+    /// The entries of one message have at most this many bytes, or there is one. A chunk of a snapshot has half as many.
     pub message_bytes_max: usize,
     /// Messages with entries under way to one standby.
     pub messages_in_flight_max: usize,
@@ -117,6 +117,13 @@ impl Default for RaftLimits {
             uncommitted_bytes_max: 64 * 1024 * 1024,
             apply_bytes_max: 1024 * 1024,
         }
+    }
+}
+
+impl RaftLimits {
+    /// The bytes of one chunk of a snapshot.
+    pub(crate) fn chunk_bytes(&self) -> usize {
+        (self.message_bytes_max / 2).max(1)
     }
 }
 
