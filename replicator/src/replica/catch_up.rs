@@ -171,6 +171,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Some(Receiving { from, term: chunk.term, at: chunk.at, total: chunk.total, bytes: Vec::new() });
         }
         let receiving = self.catch_up.receiving.as_mut().expect("it has just been set");
+        #[cfg(feature = "planted")]
+        let chunk = match wire::planted::is(wire::planted::Bug::ChunkAnywhere) {
+            true => Chunk { offset: receiving.bytes.len() as u64, ..chunk },
+            false => chunk,
+        };
         if chunk.offset == receiving.bytes.len() as u64 && chunk.offset + chunk.bytes.len() as u64 <= chunk.total {
             receiving.bytes.extend_from_slice(chunk.bytes);
         }
