@@ -102,7 +102,7 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             transfer.sent = transfer.acknowledged;
             transfer.resend_at = self.now.plus_nanos(RESEND_NS);
         }
-        let chunk_bytes = self.config.raft.chunk_bytes();
+        let chunk_bytes = self.config.raft.chunk_bytes;
         let mut work = 0;
         while transfer.total.is_none_or(|total| transfer.sent < total)
             && transfer.sent < transfer.acknowledged + WINDOW * chunk_bytes as u64
