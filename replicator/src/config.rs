@@ -97,6 +97,8 @@ impl Default for Timing {
 pub struct RaftLimits {
     /// The entries of one message have at most this many bytes, or there is one.
     pub message_bytes_max: usize,
+    /// The bytes of one chunk of a snapshot, above zero: it leaves room for other messages.
+    pub chunk_bytes: usize,
     /// Messages with entries under way to one standby.
     pub messages_in_flight_max: usize,
     /// Entries that are not yet committed; the sequencer waits beyond, and what it queues meanwhile becomes one
@@ -112,6 +114,7 @@ impl Default for RaftLimits {
     fn default() -> Self {
         RaftLimits {
             message_bytes_max: 512 * 1024,
+            chunk_bytes: 256 * 1024,
             messages_in_flight_max: 256,
             entries_in_flight_max: 2,
             uncommitted_bytes_max: 64 * 1024 * 1024,

@@ -379,14 +379,14 @@ fn check(config: &ReplicaConfig) -> Result<(), OpenError> {
         return refuse("the partition's replicas must be in ascending order, each once");
     }
     let entry_max = config.sequencer.batch_bytes + config.sequencer.command_bytes_max;
-    if entry_max.max(config.raft.message_bytes_max) + 64 * 1024 > SEND_BYTES_MAX {
+    if entry_max.max(config.raft.message_bytes_max).max(config.raft.chunk_bytes) + 64 * 1024 > SEND_BYTES_MAX {
         return refuse("batches, commands and messages must fit a megabyte");
     }
     if config.sequencer.bytes_max < config.sequencer.command_bytes_max + crate::entry::COMMAND_OVERHEAD {
         return refuse("the sequencer's queue must hold the longest command");
     }
-    if config.snapshots.every_entries == 0 || config.timing.tick_ns == 0 {
-        return refuse("a snapshot interval or a tick of nothing");
+    if config.snapshots.every_entries == 0 || config.timing.tick_ns == 0 || config.raft.chunk_bytes == 0 {
+        return refuse("a snapshot interval, a chunk or a tick of nothing");
     }
     Ok(())
 }

@@ -58,6 +58,14 @@ crate::order::numbered! {
         CommandComesBack = 25,
         /// A client says that it has the reply to what it is sending.
         AcknowledgesTooMuch = 26,
+        /// A gateway looks for the order that is asked for once more before it has read as far as the log has told it.
+        FirstNotAwaited = 27,
+        /// Under a leader whose clock is behind its predecessor's, log time waits until that has caught up.
+        LogTimeWaits = 28,
+        /// What may have been executed in a session that has expired is told to be not executed.
+        LostIsRefused = 29,
+        /// A piece of a leader's snapshot is put behind what has come before, wherever it belongs.
+        ChunkAnywhere = 30,
     }
 }
 

@@ -95,6 +95,8 @@ async fn first_of(
     position: LogPosition,
 ) -> Result<OrderId, ApiError> {
     let ledger = gateway.exchange.ledger();
+    #[cfg(feature = "planted")]
+    let position = if wire::planted::is(wire::planted::Bug::FirstNotAwaited) { LogPosition::new(0) } else { position };
     if !gateway.wait_for(ledger, position, gateway.limits.read_timeout).await {
         return Err(errors::TIMEOUT);
     }

@@ -16,9 +16,8 @@ use super::envelope::{Chunk, Envelope, Received};
 use crate::members::{Members, node_of};
 use crate::{LogStore, Output, StateMachine, snapshot};
 
-const CHUNK_BYTES: usize = 256 * 1024;
-/// Bytes sent ahead of the standby's acknowledgement.
-const WINDOW_BYTES: u64 = 4 * CHUNK_BYTES as u64;
+/// So many chunks are sent ahead of the standby's acknowledgement.
+const WINDOW: u64 = 4;
 /// After this long without an acknowledgement, what is unacknowledged is sent again.
 const RESEND_NS: u64 = 300_000_000;
 /// After this long without progress the transfer is given up; Raft then probes the standby again.
@@ -103,12 +102,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
             transfer.sent = transfer.acknowledged;
             transfer.resend_at = self.now.plus_nanos(RESEND_NS);
         }
+        let chunk_bytes = self.config.raft.chunk_bytes;
         let mut work = 0;
         while transfer.total.is_none_or(|total| transfer.sent < total)
-            && transfer.sent < transfer.acknowledged + WINDOW_BYTES
+            && transfer.sent < transfer.acknowledged + WINDOW * chunk_bytes as u64
         {
-            let mut bytes = Vec::with_capacity(CHUNK_BYTES);
-            let total = match self.store.read_snapshot(transfer.at.0, transfer.sent, CHUNK_BYTES, &mut bytes) {
+            let mut bytes = Vec::with_capacity(chunk_bytes);
+            let total = match self.store.read_snapshot(transfer.at.0, transfer.sent, chunk_bytes, &mut bytes) {
                 Ok(total) => total?,
                 Err(error) => {
                     self.fail(error.to_string());
@@ -171,6 +171,11 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
                 Some(Receiving { from, term: chunk.term, at: chunk.at, total: chunk.total, bytes: Vec::new() });
         }
         let receiving = self.catch_up.receiving.as_mut().expect("it has just been set");
+        #[cfg(feature = "planted")]
+        let chunk = match wire::planted::is(wire::planted::Bug::ChunkAnywhere) {
+            true => Chunk { offset: receiving.bytes.len() as u64, ..chunk },
+            false => chunk,
+        };
         if chunk.offset == receiving.bytes.len() as u64 && chunk.offset + chunk.bytes.len() as u64 <= chunk.total {
             receiving.bytes.extend_from_slice(chunk.bytes);
         }

@@ -73,6 +73,8 @@ pub enum Fault {
     Version { version: u16 },
     /// Mail from one node to another is lost, and then whoever leads the partition that sends it dies.
     MailLost { nth: u64, for_ns: u64 },
+    /// Mail from one node to another is lost, and nobody dies: whoever sent it sends it again.
+    MailDropped { for_ns: u64 },
     /// A node is away until it must be sent a snapshot, and then it or its leader dies while that is under way.
     CatchUpCutShort { node: NodeId, away_ns: u64, after_ns: u64, is_leader: bool },
 }
@@ -165,6 +167,7 @@ impl fmt::Display for Fault {
             Fault::MailLost { for_ns, .. } => {
                 write!(f, "mail between nodes is lost for {} ms, then a leader dies", for_ns / MS)
             }
+            Fault::MailDropped { for_ns } => write!(f, "mail between nodes is lost for {} ms", for_ns / MS),
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
                 let who = if is_leader { "its leader" } else { "it" };
                 write!(f, "node {node} is away for {} ms, {} ms later {who} dies", away_ns / MS, after_ns / MS)
@@ -308,6 +311,7 @@ impl World {
                 // Before the mail is sent again.
                 self.queue.plan(now + for_ns - MS, Event::Cure(cure));
             }
+            Fault::MailDropped { for_ns } => self.mail_is_lost_until = now + for_ns,
             Fault::Build { node, knows, down_ns } => self.change_build(node, knows, down_ns),
             Fault::Version { version } => self.begin_version(version),
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {

@@ -158,6 +158,7 @@ impl World {
                 if let Some(variety) = variety.as_mut().filter(|_| partition == machine::LEDGER) {
                     variety.on_commit(record);
                 }
+                checkers.pace.on_commit(partition, record)?;
                 checkers.on_commit(partition, record, cells)
             };
             let is_news = index > history.last_index();
@@ -178,9 +179,13 @@ impl World {
         if let Some(vote) = votes.last().filter(|vote| **vote != id.get()) {
             self.voted = Some((id, NodeId::new(*vote)));
         }
-        let World { nodes, histories, checkers, .. } = self;
+        let World { nodes, histories, checkers, now, .. } = self;
         let (history, slot) = (&histories[&partition], &nodes[place].slots[&partition]);
         let host = slot.host.as_ref().expect("it runs");
+        if has_more && host.replica().leads() && host.replica().reached().1 == history.last_index() {
+            let last = history.record(history.last_position());
+            last.into_iter().for_each(|last| checkers.pace.on_led(partition, last.term, last.timestamp, *now));
+        }
         let knows = nodes[place].knows;
         let verdict = verdict.and_then(|()| checkers.versions.on_applied(id, knows, host));
         let verdict = match has_more {

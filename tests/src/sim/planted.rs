@@ -32,6 +32,8 @@ fn try_seed(bug: Bug, seed: u64) -> Result<(), Failure> {
     match bug {
         Bug::BehavesByBuild => versions::draw_builds(seed, &mut plan),
         Bug::VoteNotPersisted => swarm::draw_voter_deaths(seed, &mut plan),
+        Bug::LostIsRefused => swarm::draw_gateways_away(seed, &mut plan),
+        Bug::FirstNotAwaited => plan.order_entry.trade_much(),
         Bug::ReadJoinsQuestion => plan.order_entry.look_often(),
         _ => {}
     }

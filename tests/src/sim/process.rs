@@ -135,6 +135,8 @@ impl World {
         replica.snapshots.tail_entries = self.plan.log_tail;
         replica.sessions.expiry_ns = self.plan.session_expiry_ns;
         replica.sessions.replies_max = self.plan.replies_max;
+        replica.raft.message_bytes_max = self.plan.message_bytes_max;
+        replica.raft.chunk_bytes = self.plan.message_bytes_max / 2;
         let host = HostConfig {
             partitions: machine::partitions(self.plan.layout),
             ledger: machine::LEDGER,

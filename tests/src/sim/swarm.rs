@@ -58,6 +58,8 @@ pub struct Plan {
     pub session_expiry_ns: u64,
     /// A session keeps so many replies that its client has not said to have.
     pub replies_max: usize,
+    /// The entries of one message between replicas have at most so many bytes, or there is one; chunks of snapshots half as many.
+    pub message_bytes_max: usize,
     /// A snapshot is taken after so many entries.
     pub snapshot_every: u64,
     /// Whether a second copy of the cells takes it.
@@ -108,6 +110,12 @@ impl OrderEntry {
     #[cfg(feature = "planted")]
     pub(super) fn look_often(&mut self) {
         (self.percent, self.looks) = (90, LOOKS_MANY);
+    }
+
+    /// Most trade goes through gateways.
+    #[cfg(feature = "planted")]
+    pub(super) fn trade_much(&mut self) {
+        (self.percent, self.looks) = (90, 0);
     }
 
     fn draw(random: &mut Random, gateways: usize) -> OrderEntry {
@@ -172,6 +180,7 @@ impl Plan {
             order_entry: OrderEntry::NONE,
             region: None,
             replies_max: [3, 1_024, 1_024][Random::new(seed ^ 0x5245_504C).below(3) as usize],
+            message_bytes_max: [32 * 1024, 512 * 1024, 512 * 1024][Random::new(seed ^ 0x4D53_4753).below(3) as usize],
             // Where the model compares every event.
             has_variety: layout == Layout::Joint && Random::new(seed ^ 0x5641_5249).below(2) == 0,
             trade_ns,
@@ -279,11 +288,7 @@ const KINDS: [Draw; 25] = [
         paused_ns: 250 * MS + random.below(200 * MS),
         for_ns: SECOND,
     },
-    |random, plan| Fault::GatewayAway {
-        gateway: random.below(plan.gateways as u64) as usize,
-        deaf_ns: 20 * MS + random.below(300 * MS),
-        for_ns: 2 * SECOND + random.below(2 * SECOND),
-    },
+    gateway_away,
     |random, plan| Fault::CatchUpCutShort {
         node: node(random, plan),
         away_ns: SECOND + random.below(2 * SECOND),
@@ -294,6 +299,27 @@ const KINDS: [Draw; 25] = [
 
 fn voter_dies(random: &mut Random, plan: &Plan) -> Fault {
     Fault::VoterDies { node: node(random, plan), for_ns: SECOND + random.below(3 * SECOND) }
+}
+
+fn gateway_away(random: &mut Random, plan: &Plan) -> Fault {
+    Fault::GatewayAway {
+        gateway: random.below(plan.gateways as u64) as usize,
+        deaf_ns: 20 * MS + random.below(300 * MS),
+        for_ns: 2 * SECOND + random.below(2 * SECOND),
+    }
+}
+
+/// Gateways hear nobody, one after the other, beside whatever else strikes, and come back when their sessions have expired.
+#[cfg(feature = "planted")]
+pub(super) fn draw_gateways_away(seed: u64, plan: &mut Plan) {
+    let mut random = Random::new(seed ^ 0x4157_4159);
+    plan.session_expiry_ns = 2 * SECOND;
+    let mut at = SECOND;
+    while at < plan.trade_ns {
+        plan.faults.push((at, gateway_away(&mut random, plan)));
+        at += 2 * SECOND + random.below(2 * SECOND);
+    }
+    plan.faults.sort_by_key(|(at, _)| *at);
 }
 
 /// Nodes die as they vote, every few seconds, beside whatever else strikes.
@@ -341,6 +367,7 @@ fn founding(random: &mut Random, plan: &Plan) -> Option<Founding> {
 }
 
 /// In every second seed whose cells send mail to others, and at the end of each: leaders die with mail that nobody has got.
+/// And then, once more, mail is lost.
 fn mail_losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
     let mut losses = Vec::new();
     if plan.layout == Layout::Joint {
@@ -359,6 +386,11 @@ fn mail_losses(random: &mut Random, plan: &Plan) -> Vec<(Moment, Fault)> {
         if let Some(at) = plan.trade_ns.checked_sub(for_ns + before) {
             losses.push((at, Fault::MailLost { nth, for_ns }));
         }
+    }
+    // Last, and nobody dies any more: nothing but its sender brings it, and what acknowledges it, on its way again.
+    let for_ns = 10 * MS + random.below(40 * MS);
+    if let Some(at) = plan.trade_ns.checked_sub(for_ns + random.below(20 * MS)) {
+        losses.push((at, Fault::MailDropped { for_ns }));
     }
     losses
 }

@@ -335,8 +335,12 @@ impl World {
                 self.has_placed(&wish, order.order, order.is_open, &told);
                 self.look_at(&wish, order.order);
             }
-            (What::Place { wish, is_again, .. }, Err(error)) => {
+            (What::Place { wish, is_again, is_retry }, Err(error)) => {
                 orders.refused(asked, &error.to_json())?;
+                if is_retry {
+                    let was_refused = |first| orders.was_refused(first);
+                    self.checkers.retries.on_refused(asked.asked_us, was_refused, &error.to_json())?;
+                }
                 // What became of the first is still not known.
                 if is_again {
                     self.users.doubts.push_back((wish.meant(), number));

@@ -165,6 +165,11 @@ impl Client {
         self.open_sessions.remove(&(partition, session));
         self.opening_sessions.insert(nonce, key);
         for waiter in lost {
+            #[cfg(feature = "planted")]
+            if wire::planted::is(wire::planted::Bug::LostIsRefused) {
+                self.answer(waiter, Err(ClusterError::Busy));
+                continue;
+            }
             self.answer(waiter, Err(ClusterError::OutcomeUnknown));
         }
         self.forget_if_over(key);

@@ -10,9 +10,11 @@ mod mail;
 mod model;
 mod once;
 mod orders;
+mod pace;
 mod progress;
 mod real_time;
 mod refused;
+mod retries;
 mod streams;
 mod versions;
 
@@ -26,9 +28,11 @@ pub use mail::MailOrder;
 pub use model::SecondOpinion;
 pub use once::Once;
 pub use orders::{Asked, Orders};
+pub use pace::Pace;
 pub use progress::Progress;
 pub use real_time::RealTime;
 pub use refused::Refused;
+pub use retries::Retries;
 pub use streams::Streams;
 pub use versions::Versions;
 
@@ -57,6 +61,8 @@ pub struct Checkers {
     pub kept: Kept,
     /// What was told not to be executed is not.
     pub refused: Refused,
+    /// Who asks once more is told of the first.
+    pub retries: Retries,
     /// Money is conserved.
     pub conservation: Conservation,
     /// Mail arrives in order and once.
@@ -67,6 +73,8 @@ pub struct Checkers {
     pub orders: Orders,
     /// and of balances.
     pub balances: Balances,
+    /// Log time passes as the world's does.
+    pub pace: Pace,
     /// Equal states at equal positions.
     pub digests: Digests,
     /// Whoever asks comes after what was committed by then.
@@ -91,11 +99,13 @@ impl Checkers {
             once: Once::default(),
             kept: Kept::new(plan.replies_max),
             refused: Refused::default(),
+            retries: Retries::default(),
             conservation: Conservation::new(plan.has_variety),
             mail: MailOrder::default(),
             leadership: Leadership::default(),
             orders: Orders::default(),
             balances: Balances::default(),
+            pace: Pace::default(),
             digests: Digests::default(),
             real_time: RealTime,
             streams: Streams::default(),
@@ -113,6 +123,7 @@ impl Checkers {
         self.kept.on_commit(partition, record);
         if partition == LEDGER {
             self.refused.on_commit(record)?;
+            self.retries.on_commit(record);
             self.orders.on_commit(record)?;
             self.balances.on_commit(record);
         } else {

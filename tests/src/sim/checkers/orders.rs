@@ -349,6 +349,11 @@ impl Orders {
         Ok(())
     }
 
+    /// Whether an order was refused, by its market too.
+    pub fn was_refused(&self, order: OrderId) -> bool {
+        self.lives.get(&order).is_some_and(|life| life.states.iter().any(|(_, (status, ..))| *status == "REJECTED"))
+    }
+
     /// A user who asked for a new order is told that there is none.
     pub fn refused(&mut self, asked: &Asked, words: &str) -> Verdict {
         self.refused.insert(asked.asked_us, words.to_owned());
@@ -369,10 +374,16 @@ impl Orders {
                 Err(format!("a user is told that there is no order {name}, which is order {}", life.order.order))
             }
             None => {
-                self.sealed.insert((asked.account, name), asked.asked_us);
+                self.seal(asked, name);
                 Ok(())
             }
         }
+    }
+
+    /// The latest question counts.
+    fn seal(&mut self, asked: &Asked, name: ClientOrderId) {
+        let sealed_us = self.sealed.entry((asked.account, name)).or_default();
+        *sealed_us = asked.asked_us.max(*sealed_us);
     }
 
     fn named(&self, account: AccountId, name: ClientOrderId) -> impl Iterator<Item = &Life> {
@@ -384,10 +395,10 @@ impl Orders {
         Err(format!("a user was told of order {order}, and then {words}"))
     }
 
-    /// A user is told that an order is off the book.
+    /// A user is told that an order was taken off the book: it has not ended in another way before.
     pub fn canceled(&mut self, asked: &Asked, told: &Value) -> Verdict {
-        let order = self.told(asked, told)?;
-        if order.is_open { Err(format!("a user is told of a cancel: {told}")) } else { Ok(()) }
+        self.told(asked, told)?;
+        if told["status"] == "CANCELED" { Ok(()) } else { Err(format!("a user is told of a cancel: {told}")) }
     }
 
     /// A user is told that an order cannot be canceled, for none is open that has this id, or without one this name.
@@ -397,7 +408,7 @@ impl Orders {
         if order.is_none() && known.peek().is_none() {
             // What finds nothing seals the name.
             drop(known);
-            self.sealed.insert((asked.account, name), asked.asked_us);
+            self.seal(asked, name);
             return Ok(());
         }
         match known.find(|life| life.was_always_open(asked.floor)) {
