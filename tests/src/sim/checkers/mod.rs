@@ -6,6 +6,8 @@ mod conservation;
 mod digests;
 mod kept;
 mod leadership;
+#[cfg(test)]
+mod made;
 mod mail;
 mod model;
 mod once;

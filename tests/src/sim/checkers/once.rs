@@ -69,3 +69,6 @@ impl Once {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

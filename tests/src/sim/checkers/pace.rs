@@ -14,7 +14,7 @@ use crate::sim::history::Record;
 
 /// A clock may be slow by a thousandth, and log time that is ahead of its leader's passes slower by a hundredth.
 const PER_CENT: i128 = 98;
-/// What is asked for within a microsecond counts as one after the other.
+/// Requests say the microsecond in which they were asked for, and a leader reads its clock once in a cycle.
 const SLACK_NS: i128 = 2 * MS as i128;
 
 /// See the module.

@@ -1,8 +1,7 @@
 use serde_json::json;
-use wire::command::Reply;
 use wire::event::BalanceChanged;
-use wire::{Origin, Timestamp};
 
+use super::super::made;
 use super::*;
 use crate::sim::machine::amount;
 
@@ -13,18 +12,7 @@ fn record(position: u64, changes: &[(u16, i64, i64)]) -> Record {
         let (free, held) = (amount(*free), amount(*held));
         Event::BalanceChanged(BalanceChanged { account: ALICE, asset: AssetId::new(*asset), free, held })
     };
-    Record {
-        position: LogPosition::new(position),
-        index: position,
-        term: 1,
-        timestamp: Timestamp::ZERO,
-        origin: Origin::INTERNAL,
-        command: None,
-        payload: Vec::new(),
-        reply: Reply::Accepted { id: 0 },
-        events: changes.iter().map(change).collect(),
-        event_bytes: Vec::new(),
-    }
+    Record { events: changes.iter().map(change).collect(), ..made::record(position) }
 }
 
 /// Two assets, of which an order at position 5 moves both.

@@ -1,9 +1,4 @@
-use wire::command::{NewOrder, Reply};
-use wire::{
-    AccountId, Amount, ApiKeyId, ClientOrderId, ClientSessionId, LogPosition, MarketId, OrderKind, Origin, Price, Qty,
-    SelfTradePrevention, Side, TimeInForce,
-};
-
+use super::super::made;
 use super::*;
 
 const LEDGER: PartitionId = PartitionId::new(1);
@@ -15,33 +10,8 @@ fn log_time(ms: u64) -> Timestamp {
 
 /// An order that was asked for after so many milliseconds comes into the log at this time.
 fn asked_for(asked_ms: u64, term: u64, timestamp: Timestamp) -> Record {
-    let order = NewOrder {
-        account: AccountId::new(1),
-        market: MarketId::new(1),
-        side: Side::Buy,
-        kind: OrderKind::Limit,
-        time_in_force: TimeInForce::Gtc,
-        self_trade: SelfTradePrevention::None,
-        price: Price::MIN,
-        qty: Qty::new(1).unwrap(),
-        quote_qty: Amount::ZERO,
-        client_order_id: ClientOrderId::EMPTY,
-        key: ApiKeyId::new(0),
-        session: ClientSessionId::new(0),
-        asked_us: asked_ms * 1_000,
-    };
-    Record {
-        position: LogPosition::new(2),
-        index: 2,
-        term,
-        timestamp,
-        origin: Origin::INTERNAL,
-        command: Some(Command::NewOrder(order)),
-        payload: Vec::new(),
-        reply: Reply::Accepted { id: 1 },
-        events: Vec::new(),
-        event_bytes: Vec::new(),
-    }
+    let command = Some(Command::NewOrder(made::order(asked_ms * 1_000, 1)));
+    Record { term, timestamp, command, ..made::record(2) }
 }
 
 /// After 100 ms the leader of term 1 has applied what was sequenced then.

@@ -1,23 +1,13 @@
-use wire::command::Reply;
-use wire::{LogPosition, Sequence, SessionId, Timestamp};
+use wire::{Sequence, SessionId};
 
+use super::super::made;
 use super::*;
 
 const ORDER: &[u8] = b"an order";
 
 fn executed(sequence: u64) -> Record {
-    Record {
-        position: LogPosition::new(sequence),
-        index: sequence,
-        term: 1,
-        timestamp: Timestamp::ZERO,
-        origin: Origin { session: SessionId::new(1), sequence: Sequence::new(sequence) },
-        command: None,
-        payload: ORDER.to_vec(),
-        reply: Reply::Accepted { id: 0 },
-        events: Vec::new(),
-        event_bytes: Vec::new(),
-    }
+    let origin = Origin { session: SessionId::new(1), sequence: Sequence::new(sequence) };
+    Record { origin, payload: ORDER.to_vec(), ..made::record(sequence) }
 }
 
 fn asked_twice() -> Refused {

@@ -1,44 +1,11 @@
-use wire::command::NewOrder;
-use wire::{
-    AccountId, Amount, ApiKeyId, ClientOrderId, ClientSessionId, LogPosition, MarketId, Origin, Qty,
-    SelfTradePrevention, Side, TimeInForce, Timestamp,
-};
-
+use super::super::made;
 use super::*;
+use made::order;
 
 const TOLD: &str = "Duplicate order sent.";
 
-fn order(asked_us: u64, qty: i64) -> NewOrder {
-    NewOrder {
-        account: AccountId::new(1),
-        market: MarketId::new(1),
-        side: Side::Buy,
-        kind: OrderKind::Limit,
-        time_in_force: TimeInForce::Gtc,
-        self_trade: SelfTradePrevention::None,
-        price: Price::MIN,
-        qty: Qty::new(qty).unwrap(),
-        quote_qty: Amount::ZERO,
-        client_order_id: ClientOrderId::new(b"mine").unwrap(),
-        key: ApiKeyId::new(0),
-        session: ClientSessionId::new(0),
-        asked_us,
-    }
-}
-
 fn answered(order: NewOrder, reply: Reply) -> Record {
-    Record {
-        position: LogPosition::new(order.asked_us),
-        index: order.asked_us,
-        term: 1,
-        timestamp: Timestamp::ZERO,
-        origin: Origin::INTERNAL,
-        command: Some(Command::NewOrder(order)),
-        payload: Vec::new(),
-        reply,
-        events: Vec::new(),
-        event_bytes: Vec::new(),
-    }
+    Record { command: Some(Command::NewOrder(order)), reply, ..made::record(order.asked_us) }
 }
 
 /// Order 7 was asked for at 1, and again at 2 with this quantity.
