@@ -36,16 +36,6 @@ impl Fault {
         }
     }
 
-    /// How long after it struck a pause may begin that is its doing: what begins later is the machine's, and told apart. Who was
-    /// killed, stopped or cut off comes back after a second or three; a hand-over is done when mail has been sent again and
-    /// clients have asked again, a few times over.
-    pub fn acts_for(self) -> Duration {
-        match self {
-            Fault::Kill | Fault::Stop | Fault::Partition => Duration::from_millis(2_500),
-            Fault::Transfer => Duration::from_millis(500),
-        }
-    }
-
     /// Does it to `node`, and undoes it.
     pub async fn strike(self, demo: &Demo, node: u64) -> Result<(), DemoError> {
         let state = demo.state()?;

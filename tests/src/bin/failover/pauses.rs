@@ -2,7 +2,7 @@
 //! that the load generator noted.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct Cost {
     pub at_ms: f64,
     /// The longest time without any answer while something waited for one.
     pub pause_ms: f64,
+    /// The longest of those that began within half a second of it.
+    #[serde(default)]
+    pub at_once_ms: f64,
     /// The longest wait of one order for its answer.
     pub wait_ms: f64,
 }
@@ -43,29 +46,32 @@ pub fn read(path: &Path) -> Vec<Pause> {
     std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-/// What each fault cost, given when they struck and for how long one acts: a pause that begins later is not the fault's.
-pub fn costs(struck: &[f64], acts_for: Duration, pauses: &[Pause]) -> Vec<Cost> {
-    let within_ms = acts_for.as_secs_f64() * 1e3;
-    let longest = |at: f64, until: f64, is_wait: bool| {
-        let its = |pause: &&Pause| {
-            pause.is_wait == is_wait && pause.began_ms + pause.ms > at && pause.began_ms < until.min(at + within_ms)
-        };
+/// A pause that begins later after a fault is not the fault's.
+const WITHIN_MS: f64 = 2_500.0;
+/// What begins so soon after a hand-over is what it costs by itself; what begins later may be the machine's as well.
+const AT_ONCE_MS: f64 = 500.0;
+
+/// What each fault cost, given when they struck.
+pub fn costs(struck: &[f64], pauses: &[Pause]) -> Vec<Cost> {
+    let longest = |from: f64, until: f64, is_wait: bool| {
+        let its =
+            |pause: &&Pause| pause.is_wait == is_wait && pause.began_ms + pause.ms > from && pause.began_ms < until;
         pauses.iter().filter(its).map(|pause| pause.ms).fold(0.0, f64::max)
     };
-    let ends = struck.iter().skip(1).copied().chain([f64::INFINITY]);
-    let costs = struck.iter().zip(ends).map(|(at, until)| Cost {
+    let next = struck.iter().skip(1).copied().chain([f64::INFINITY]);
+    let costs = struck.iter().zip(next).map(|(at, next)| Cost {
         at_ms: *at,
-        pause_ms: longest(*at, until, false),
-        wait_ms: longest(*at, until, true),
+        pause_ms: longest(*at, next.min(at + WITHIN_MS), false),
+        at_once_ms: longest(*at, next.min(at + AT_ONCE_MS), false),
+        wait_ms: longest(*at, next.min(at + WITHIN_MS), true),
     });
     costs.collect()
 }
 
 /// The longest time without any answer that no fault explains.
-pub fn elsewhere(struck: &[f64], acts_for: Duration, pauses: &[Pause]) -> f64 {
-    let within_ms = acts_for.as_secs_f64() * 1e3;
+pub fn elsewhere(struck: &[f64], pauses: &[Pause]) -> f64 {
     let is_explained =
-        |pause: &Pause| struck.iter().any(|at| pause.began_ms + pause.ms > *at && pause.began_ms < at + within_ms);
+        |pause: &Pause| struck.iter().any(|at| pause.began_ms + pause.ms > *at && pause.began_ms < at + WITHIN_MS);
     pauses.iter().filter(|pause| !pause.is_wait && !is_explained(pause)).map(|pause| pause.ms).fold(0.0, f64::max)
 }
 
@@ -87,18 +93,19 @@ mod tests {
     #[test]
     fn a_pause_is_the_faults_that_could_make_it_and_told_apart_otherwise() {
         let pause = |began_ms, ms, is_wait| Pause { began_ms, ms, is_wait };
-        let acts_for = Duration::from_millis(500);
-        // Under way when it struck; of its time; at its end; after it; the second's.
+        // Under way when it struck; of its first half second; at the end of that; later; after its time; the second's.
         let pauses = [
             pause(995.0, 7.0, false),
             pause(1_100.0, 9.0, true),
             pause(1_499.0, 20.0, false),
-            pause(1_500.0, 40.0, false),
-            pause(3_001.0, 5.0, false),
+            pause(1_500.0, 30.0, false),
+            pause(3_500.0, 40.0, false),
+            pause(5_001.0, 5.0, false),
         ];
-        let struck = [1_000.0, 3_000.0];
-        let costs = costs(&struck, acts_for, &pauses);
-        assert_eq!([costs[0].pause_ms, costs[0].wait_ms, costs[1].pause_ms, costs[1].wait_ms], [20.0, 9.0, 5.0, 0.0]);
-        assert_eq!(elsewhere(&struck, acts_for, &pauses), 40.0);
+        let struck = [1_000.0, 5_000.0];
+        let costs = costs(&struck, &pauses);
+        assert_eq!([costs[0].pause_ms, costs[0].at_once_ms, costs[0].wait_ms], [30.0, 20.0, 9.0]);
+        assert_eq!([costs[1].pause_ms, costs[1].at_once_ms, costs[1].wait_ms], [5.0, 5.0, 0.0]);
+        assert_eq!(elsewhere(&struck, &pauses), 40.0);
     }
 }

@@ -47,6 +47,7 @@ fn spread(report: &mut Value, costs: &[Cost]) {
         json!({ "p50": tenths(p50), "p99": tenths(p99), "max": tenths(max) })
     };
     report["pause_ms"] = over(|cost| cost.pause_ms);
+    report["at_once_ms"] = over(|cost| cost.at_once_ms);
     report["wait_ms"] = over(|cost| cost.wait_ms);
 }
 

@@ -9,8 +9,9 @@ const LEDGER: PartitionId = PartitionId::new(1);
 
 /// An order of this id gets the name.
 fn named(id: u64) -> Record {
-    let NewOrder { account, market, side, kind, time_in_force, self_trade, price, .. } = made::order(1, 1);
-    let NewOrder { qty, quote_qty, client_order_id, .. } = made::order(1, 1);
+    let asked = made::order(1, 1);
+    let NewOrder { account, market, side, kind, time_in_force, self_trade, price, .. } = asked;
+    let NewOrder { qty, quote_qty, client_order_id, .. } = asked;
     let order = OrderId::new(id);
     let pending = OrderPending {
         order,
