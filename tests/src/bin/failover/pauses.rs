@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::{self, Stall};
+
 /// As `mainstay loadgen run --pauses` writes it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Pause {
@@ -21,9 +23,9 @@ pub struct Cost {
     pub at_ms: f64,
     /// The longest time without any answer while something waited for one.
     pub pause_ms: f64,
-    /// The longest of those that began within half a second of it.
+    /// The longest when what the machine itself stood still is taken out of each; nothing without a witness of that.
     #[serde(default)]
-    pub at_once_ms: f64,
+    pub own_ms: Option<f64>,
     /// The longest wait of one order for its answer.
     pub wait_ms: f64,
 }
@@ -48,22 +50,28 @@ pub fn read(path: &Path) -> Vec<Pause> {
 
 /// A pause that begins later after a fault is not the fault's.
 const WITHIN_MS: f64 = 2_500.0;
-/// What begins so soon after a hand-over is what it costs by itself; what begins later may be the machine's as well.
-const AT_ONCE_MS: f64 = 500.0;
 
-/// What each fault cost, given when they struck.
-pub fn costs(struck: &[f64], pauses: &[Pause]) -> Vec<Cost> {
-    let longest = |from: f64, until: f64, is_wait: bool| {
+/// What each fault cost, given when they struck, and when the machine stood still if somebody saw to that.
+pub fn costs(struck: &[f64], pauses: &[Pause], stalls: Option<&[Stall]>) -> Vec<Cost> {
+    let longest = |from: f64, until: f64, is_wait: bool, counted: &dyn Fn(&Pause) -> f64| {
         let its =
             |pause: &&Pause| pause.is_wait == is_wait && pause.began_ms + pause.ms > from && pause.began_ms < until;
-        pauses.iter().filter(its).map(|pause| pause.ms).fold(0.0, f64::max)
+        pauses.iter().filter(its).map(counted).fold(0.0, f64::max)
     };
+    let all = |pause: &Pause| pause.ms;
     let next = struck.iter().skip(1).copied().chain([f64::INFINITY]);
-    let costs = struck.iter().zip(next).map(|(at, next)| Cost {
-        at_ms: *at,
-        pause_ms: longest(*at, next.min(at + WITHIN_MS), false),
-        at_once_ms: longest(*at, next.min(at + AT_ONCE_MS), false),
-        wait_ms: longest(*at, next.min(at + WITHIN_MS), true),
+    let costs = struck.iter().zip(next).map(|(at, next)| {
+        let until = next.min(at + WITHIN_MS);
+        let own_ms = stalls.map(|stalls| {
+            let own = |p: &Pause| p.ms - machine::stood_still(stalls, p.began_ms, p.began_ms + p.ms);
+            longest(*at, until, false, &own)
+        });
+        Cost {
+            at_ms: *at,
+            pause_ms: longest(*at, until, false, &all),
+            own_ms,
+            wait_ms: longest(*at, until, true, &all),
+        }
     });
     costs.collect()
 }
@@ -93,19 +101,21 @@ mod tests {
     #[test]
     fn a_pause_is_the_faults_that_could_make_it_and_told_apart_otherwise() {
         let pause = |began_ms, ms, is_wait| Pause { began_ms, ms, is_wait };
-        // Under way when it struck; of its first half second; at the end of that; later; after its time; the second's.
+        // Under way when it struck; another wait; later; after its time; the second's.
         let pauses = [
             pause(995.0, 7.0, false),
             pause(1_100.0, 9.0, true),
-            pause(1_499.0, 20.0, false),
-            pause(1_500.0, 30.0, false),
+            pause(2_000.0, 30.0, false),
             pause(3_500.0, 40.0, false),
             pause(5_001.0, 5.0, false),
         ];
         let struck = [1_000.0, 5_000.0];
-        let costs = costs(&struck, &pauses);
-        assert_eq!([costs[0].pause_ms, costs[0].at_once_ms, costs[0].wait_ms], [30.0, 20.0, 9.0]);
-        assert_eq!([costs[1].pause_ms, costs[1].at_once_ms, costs[1].wait_ms], [5.0, 5.0, 0.0]);
+        // The machine stands still in most of the later one, and where nobody waits.
+        let stalls = [Stall { from_ms: 1_990.0, until_ms: 2_025.0 }, Stall { from_ms: 5_100.0, until_ms: 5_200.0 }];
+        let found = costs(&struck, &pauses, Some(&stalls));
+        assert_eq!([found[0].pause_ms, found[0].own_ms.unwrap(), found[0].wait_ms], [30.0, 7.0, 9.0]);
+        assert_eq!([found[1].pause_ms, found[1].own_ms.unwrap(), found[1].wait_ms], [5.0, 5.0, 0.0]);
+        assert!(costs(&struck, &pauses, None).iter().all(|cost| cost.own_ms.is_none()), "nobody saw");
         assert_eq!(elsewhere(&struck, &pauses), 40.0);
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::Args;
 use crate::pauses::{self, Cost, Spread};
+use crate::{Args, Struck};
 
 /// What only runs of the same kind have in common.
 const SAME: [&str; 5] = ["how", "rate", "layout", "durability", "transport"];
@@ -14,9 +14,9 @@ const SUMS: [&str; 5] = ["kills", "stops", "acked", "lost", "doubled"];
 /// Of what the greatest counts.
 const GREATEST: [&str; 3] = ["elsewhere_ms", "longest_pause_ms", "longest_pause_stopped_ms"];
 
-/// Of one run: what the load generator said under the faults and under the stops, and what each fault cost.
-pub fn of(args: &Args, struck: &Value, stopped: &Value, costs: &[Cost], elsewhere: f64) -> Value {
-    let sum = |field: &str| struck[field].as_u64().unwrap_or(0) + stopped[field].as_u64().unwrap_or(0);
+/// Of one run: what came of the faults and of the stops.
+pub fn of(args: &Args, struck: &Struck, stopped: &Struck) -> Value {
+    let sum = |field: &str| struck.said[field].as_u64().unwrap_or(0) + stopped.said[field].as_u64().unwrap_or(0);
     let mut report = json!({
         "how": args.how.to_string(),
         "kills": args.kills,
@@ -24,16 +24,17 @@ pub fn of(args: &Args, struck: &Value, stopped: &Value, costs: &[Cost], elsewher
         "layout": args.layout,
         "durability": args.durability,
         "transport": (args.transport != "tcp").then_some(&args.transport),
-        "elsewhere_ms": tenths(elsewhere),
-        "each": costs,
+        "elsewhere_ms": tenths(struck.elsewhere_ms),
+        "machine_ms": struck.machine_ms.map(tenths),
+        "each": struck.costs,
         "stops": args.stops,
         "acked": sum("acked"),
         "lost": sum("lost"),
         "doubled": sum("duplicated"),
-        "longest_pause_ms": struck["longest_pause_ms"],
-        "longest_pause_stopped_ms": stopped["longest_pause_ms"],
+        "longest_pause_ms": struck.said["longest_pause_ms"],
+        "longest_pause_stopped_ms": stopped.said["longest_pause_ms"],
     });
-    spread(&mut report, costs);
+    spread(&mut report, &struck.costs);
     report
 }
 
@@ -47,7 +48,11 @@ fn spread(report: &mut Value, costs: &[Cost]) {
         json!({ "p50": tenths(p50), "p99": tenths(p99), "max": tenths(max) })
     };
     report["pause_ms"] = over(|cost| cost.pause_ms);
-    report["at_once_ms"] = over(|cost| cost.at_once_ms);
+    // Only where each was seen.
+    report["own_ms"] = match costs.iter().all(|cost| cost.own_ms.is_some()) {
+        true => over(|cost| cost.own_ms.unwrap_or(0.0)),
+        false => Value::Null,
+    };
     report["wait_ms"] = over(|cost| cost.wait_ms);
 }
 
@@ -61,6 +66,8 @@ pub fn go_on_from(path: &Path, report: &mut Value) -> Result<(), String> {
     for field in SUMS {
         report[field] = json!(before[field].as_u64().unwrap_or(0) + report[field].as_u64().unwrap_or(0));
     }
+    let both = [&before, &*report].map(|run| run["machine_ms"].as_f64());
+    report["machine_ms"] = json!(both[0].zip(both[1]).map(|(earlier, later)| tenths(earlier + later)));
     for field in GREATEST {
         report[field] = json!(before[field].as_f64().unwrap_or(0.0).max(report[field].as_f64().unwrap_or(0.0)));
     }
