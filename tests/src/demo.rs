@@ -121,6 +121,12 @@ impl Demo {
         self.home.path().join("data")
     }
 
+    /// Leaves its files behind when it is dropped, and says where.
+    pub fn keep(&mut self) -> &Path {
+        self.home.disable_cleanup(true);
+        self.home.path()
+    }
+
     /// Where files of the test may be put.
     pub fn home(&self) -> &Path {
         self.home.path()

@@ -1,5 +1,6 @@
 //! Questions to the nodes' HTTP pages.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Empty};
@@ -71,18 +72,22 @@ pub async fn busiest_partition(state: &State) -> Option<u16> {
     None
 }
 
-/// Waits until every node says it is ready.
-pub async fn all_ready(state: &State, within: Duration) -> bool {
-    until(within, async || {
+/// Waits until every node says it is ready. The error says who is not, and what it says instead.
+pub async fn all_ready(state: &State, within: Duration) -> Result<(), String> {
+    let mut missing = String::new();
+    let ready = until(within, async || {
+        missing.clear();
         for node in &state.nodes {
-            if !matches!(get(&format!("{}/readyz", node.http)).await, Some((200, _))) {
-                return None;
+            let answer = get(&format!("{}/readyz", node.http)).await;
+            if !matches!(answer, Some((200, _))) {
+                let said = answer.map_or_else(|| "nothing".to_owned(), |(status, page)| format!("{status} {page}"));
+                let status = get(&format!("{}/status", node.http)).await.unwrap_or_default().1;
+                let _ = writeln!(missing, "node {} is not ready after {within:?}: it says {said}; {status}", node.id);
             }
         }
-        Some(())
-    })
-    .await
-    .is_some()
+        missing.is_empty().then_some(())
+    });
+    ready.await.ok_or(missing)
 }
 
 /// Waits until every node's replica of `partition` is at one position, and says what their digests are there.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tests::demo::{Demo, signal};
 use tests::nodes;
 
-use crate::{Args, BETWEEN_FAULTS, Failure, Fault, READY_WITHIN, disproved, offer, sound};
+use crate::schedule::{self, Strike};
+use crate::{Args, Failure, Fault, READY_WITHIN, disproved, offer, sound, strike_all};
 
 /// How often metrics are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -146,24 +147,13 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
     let second = Gateway::start(demo, args, "gateway-2", true)?;
     second.ready().await?;
     // Nobody follows by Aeron what never happens: the load first.
-    let seconds = (Fault::Kill.duration() + BETWEEN_FAULTS) * args.kills + Duration::from_secs(15);
+    let kills = schedule::same(Fault::Kill, args.kills);
+    let seconds = kills.iter().map(Strike::duration).sum::<Duration>() + Duration::from_secs(15);
     let (mut load, report) = offer(demo, args, seconds, "casts", &[])?;
     for gateway in [&first, &second] {
         gateway.follows(partitions, "under load").await?;
     }
-    for round in 1..=args.kills {
-        let state = demo.state()?;
-        let busiest = nodes::busiest_partition(&state).await;
-        let Some(partition) = busiest else { return disproved("no node tells its status") };
-        let find_leader = nodes::until(READY_WITHIN, async || nodes::leader(&state, partition).await);
-        let Some(leader) = find_leader.await else { return disproved(format!("partition {partition} has no leader")) };
-        println!("kill {round} of {}: node {leader}, which leads partition {partition}", args.kills);
-        Fault::Kill.strike(demo, leader).await?;
-        if !nodes::all_ready(&demo.state()?, READY_WITHIN).await {
-            return disproved(format!("after kill {round} some node was not ready within {READY_WITHIN:?}"));
-        }
-        tokio::time::sleep(BETWEEN_FAULTS).await;
-    }
+    strike_all(demo, "kill", &kills).await?;
     for gateway in [&first, &second] {
         gateway.follows(partitions, "after the kills").await?;
     }

@@ -12,6 +12,8 @@ use crate::wall::Wall;
 const STOPPED_FOR: Duration = Duration::from_secs(3);
 /// How long a killed node stays dead.
 const DEAD_FOR: Duration = Duration::from_secs(1);
+/// What a node takes at most, as a rule, to hand over.
+const TRANSFERRED_WITHIN: Duration = Duration::from_millis(300);
 
 /// A fault of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,39 +29,39 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// About how long one takes, with the node's return.
-    pub fn duration(self) -> Duration {
+    /// How long it is in force unless a schedule says otherwise.
+    pub fn lasts(self) -> Duration {
         match self {
-            Fault::Kill => DEAD_FOR + Duration::from_secs(2),
-            Fault::Stop | Fault::Partition => STOPPED_FOR + Duration::from_secs(1),
-            Fault::Transfer => Duration::from_millis(500),
+            Fault::Kill => DEAD_FOR,
+            Fault::Stop | Fault::Partition => STOPPED_FOR,
+            Fault::Transfer => TRANSFERRED_WITHIN,
         }
     }
 
-    /// Does it to `node`, and undoes it.
-    pub async fn strike(self, demo: &Demo, node: u64) -> Result<(), DemoError> {
+    /// Does it to `node`, and undoes it after `lasts`.
+    pub async fn strike(self, demo: &Demo, node: u64, lasts: Duration) -> Result<(), DemoError> {
         let state = demo.state()?;
-        let pid = state.nodes.iter().find(|n| n.id == node).map(|n| n.pid).expect("the leader is a node of the demo");
+        let pid = state.nodes.iter().find(|n| n.id == node).map(|n| n.pid).expect("it is a node of the demo");
         match self {
             Fault::Kill => {
                 signal(pid, Signal::SIGKILL);
-                tokio::time::sleep(DEAD_FOR).await;
+                tokio::time::sleep(lasts).await;
                 let data_dir = demo.data_dir().display().to_string();
                 demo.mainstay(&["ctl", "--data-dir", &data_dir, "node", "start", &node.to_string()])?;
             }
             Fault::Stop => {
                 signal(pid, Signal::SIGSTOP);
-                tokio::time::sleep(STOPPED_FOR).await;
+                tokio::time::sleep(lasts).await;
                 signal(pid, Signal::SIGCONT);
             }
             Fault::Partition => {
                 let wall = Wall::around(pid)?;
-                tokio::time::sleep(STOPPED_FOR).await;
+                tokio::time::sleep(lasts).await;
                 drop(wall);
             }
             Fault::Transfer => {
                 signal(pid, Signal::SIGUSR1);
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(lasts).await;
             }
         }
         Ok(())

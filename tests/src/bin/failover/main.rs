@@ -16,6 +16,7 @@ mod machine;
 mod pauses;
 mod picture;
 mod report;
+mod schedule;
 mod wall;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use clap::Parser;
+use loadgen::state::State;
 use serde_json::Value;
 use tests::demo::{Demo, DemoError, DemoOptions};
 use tests::nodes;
@@ -30,11 +32,10 @@ use tests::nodes;
 use crate::faults::Fault;
 use crate::machine::Witness;
 use crate::pauses::Cost;
+use crate::schedule::{Blow, Strike, Whom};
 
 /// How long nodes may take to be ready again after a fault.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// Quiet time between a node's return and the next fault, for its replicas to catch up.
-const BETWEEN_FAULTS: Duration = Duration::from_millis(1500);
 
 /// Kills leaders under load and proves that nothing was lost, doubled or made.
 #[derive(Debug, Parser)]
@@ -47,6 +48,10 @@ struct Args {
     /// over.
     #[arg(long, value_enum, default_value_t = Fault::Kill)]
     how: Fault,
+    /// Instead of one fault of the leader, strike with all of them at any node, at several at once and before the last
+    /// victim has caught up, as this seed draws it.
+    #[arg(long, value_name = "SEED", conflicts_with = "how")]
+    mixed: Option<u64>,
     /// How often it is then stopped for 3 s with SIGSTOP.
     #[arg(long, default_value_t = 1)]
     stops: u32,
@@ -66,7 +71,7 @@ struct Args {
     #[arg(long, value_name = "COMMAND", requires = "calm")]
     beside: Option<String>,
     /// Have two gateways follow by Aeron while leaders are killed, and compare them with one that follows over its links alone.
-    #[arg(long, conflicts_with_all = ["calm", "go_on", "how"])]
+    #[arg(long, conflicts_with_all = ["calm", "go_on", "how", "mixed"])]
     casts: bool,
     /// Where a quorum has what is acknowledged: `quorum-fsync` or `quorum-memory`.
     #[arg(long, default_value = "quorum-fsync")]
@@ -80,6 +85,13 @@ struct Args {
     /// Add to the result that is there, of the same faults under the same load: for machines that are quiet now and then.
     #[arg(long, requires = "json", conflicts_with = "calm")]
     go_on: bool,
+}
+
+impl Args {
+    /// What strikes, in a word.
+    fn what(&self) -> String {
+        self.mixed.map_or_else(|| self.how.to_string(), |_| "mixed".to_owned())
+    }
 }
 
 /// Why there is no proof.
@@ -119,7 +131,7 @@ async fn main() -> ExitCode {
                 let spread = &report[of];
                 format!("p50 {} ms, p99 {} ms, max {} ms", spread["p50"], spread["p99"], spread["max"])
             };
-            println!("pause per {}: {}", args.how, told("pause_ms"));
+            println!("pause per {}: {}", args.what(), told("pause_ms"));
             if report["own_ms"].is_object() {
                 let stood = &report["machine_ms"];
                 println!("less what cores of this machine ran nothing, {stood} ms in all: {}", told("own_ms"));
@@ -150,7 +162,8 @@ fn save(path: &std::path::Path, report: &Value, args: &Args) -> std::io::Result<
     let costs: Vec<Cost> = serde_json::from_value(report["each"].clone()).unwrap_or_default();
     let spread = pauses::spread(costs.iter().map(|cost| cost.pause_ms));
     let kills = report["kills"].as_u64().unwrap_or(0);
-    let title = format!("{kills} × {} of the leader, {} orders/s, {} layout", args.how, args.rate, args.layout);
+    let whom = if args.mixed.is_some() { "faults" } else { "of the leader" };
+    let title = format!("{kills} × {} {whom}, {} orders/s, {} layout", args.what(), args.rate, args.layout);
     std::fs::write(path.with_extension("svg"), picture::draw(&title, &costs, spread))
 }
 
@@ -161,26 +174,36 @@ async fn prove(args: &Args) -> Result<Value, Failure> {
         ..DemoOptions::new(args.binary.clone(), args.layout.clone())
     };
     let mut demo = Demo::start(options)?;
+    let proof = prove_with(&mut demo, args).await;
+    demo.stop()?;
+    if proof.is_err() {
+        eprintln!("failover: what the nodes wrote is kept in {}", demo.keep().display());
+    }
+    proof
+}
+
+async fn prove_with(demo: &mut Demo, args: &Args) -> Result<Value, Failure> {
     if args.casts {
-        let report = casts::prove(&demo, args).await?;
-        replicas_agree(&demo, "in the end").await?;
-        demo.stop()?;
+        let report = casts::prove(demo, args).await?;
+        replicas_agree(demo, "in the end").await?;
         return Ok(report);
     }
     if let Some(seconds) = args.calm {
-        let report = calm::prove(&demo, args, seconds).await?;
-        replicas_agree(&demo, "after the calm").await?;
-        demo.stop()?;
+        let report = calm::prove(demo, args, seconds).await?;
+        replicas_agree(demo, "after the calm").await?;
         return Ok(report);
     }
-    let struck = under_load(&demo, args, args.how, args.kills).await?;
-    replicas_agree(&demo, "after the faults").await?;
-    aeron::has_carried(&demo, args, "after the faults").await?;
-    let stopped = under_load(&demo, args, Fault::Stop, args.stops).await?;
-    replicas_agree(&demo, "after the stops").await?;
-    aeron::has_carried(&demo, args, "after the stops").await?;
-    everything_survives(&mut demo, args).await?;
-    demo.stop()?;
+    let strikes = match args.mixed {
+        Some(seed) => schedule::drawn(seed, args.kills, demo.state()?.nodes.len(), nix::unistd::geteuid().is_root()),
+        None => schedule::same(args.how, args.kills),
+    };
+    let struck = under_load(demo, args, &args.what(), &strikes).await?;
+    replicas_agree(demo, "after the faults").await?;
+    aeron::has_carried(demo, args, "after the faults").await?;
+    let stopped = under_load(demo, args, "stops", &schedule::same(Fault::Stop, args.stops)).await?;
+    replicas_agree(demo, "after the stops").await?;
+    aeron::has_carried(demo, args, "after the stops").await?;
+    everything_survives(demo, args).await?;
     Ok(report::of(args, &struck, &stopped))
 }
 
@@ -207,34 +230,18 @@ struct Struck {
     machine_ms: Option<f64>,
 }
 
-/// Offers a load and does `fault` to the leader of the busiest partition `times` times.
-async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Result<Struck, Failure> {
-    let noted = demo.home().join(format!("pauses-{fault}.json"));
-    let duration = (fault.duration() + BETWEEN_FAULTS) * times + Duration::from_secs(6);
-    let name = fault.to_string();
-    let (mut load, report) = offer(demo, args, duration, &name, &["--pauses", &noted.display().to_string()])?;
+/// Offers a load while everything strikes, one after the other.
+async fn under_load(demo: &Demo, args: &Args, name: &str, strikes: &[Strike]) -> Result<Struck, Failure> {
+    let noted = demo.home().join(format!("pauses-{name}.json"));
+    let duration = strikes.iter().map(Strike::duration).sum::<Duration>() + Duration::from_secs(6);
+    let (mut load, report) = offer(demo, args, duration, name, &["--pauses", &noted.display().to_string()])?;
     let witness = Witness::start()
         .map_err(|error| eprintln!("failover: the machine's own pauses are not told apart: {error}"))
         .ok();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let mut struck = Vec::new();
-    for round in 1..=times {
-        let state = demo.state()?;
-        let Some(partition) = nodes::busiest_partition(&state).await else {
-            return disproved("no node tells its status");
-        };
-        let find_leader = nodes::until(READY_WITHIN, async || nodes::leader(&state, partition).await);
-        let Some(leader) = find_leader.await else { return disproved(format!("partition {partition} has no leader")) };
-        println!("{fault} {round} of {times}: node {leader}, which leads partition {partition}");
-        struck.push(pauses::now_ms());
-        fault.strike(demo, leader).await?;
-        if !nodes::all_ready(&demo.state()?, READY_WITHIN).await {
-            return disproved(format!("after {fault} {round} some node was not ready within {READY_WITHIN:?}"));
-        }
-        tokio::time::sleep(BETWEEN_FAULTS).await;
-    }
+    let struck = strike_all(demo, name, strikes).await?;
     let status = tokio::task::spawn_blocking(move || load.wait()).await.expect("waiting does not panic");
-    let said = sound(demo, &name, &report, status)?;
+    let said = sound(demo, name, &report, status)?;
     let (noted, stalls) = (pauses::read(&noted), witness.map(Witness::end));
     let stalls = stalls.as_deref();
     Ok(Struck {
@@ -243,6 +250,50 @@ async fn under_load(demo: &Demo, args: &Args, fault: Fault, times: u32) -> Resul
         elsewhere_ms: pauses::elsewhere(&struck, &noted),
         machine_ms: stalls.map(|stalls| machine::stood_still(stalls, 0.0, f64::INFINITY)),
     })
+}
+
+/// Strikes again and again, and returns when it did, as pauses are timed.
+async fn strike_all(demo: &Demo, name: &str, strikes: &[Strike]) -> Result<Vec<f64>, Failure> {
+    let mut struck = Vec::new();
+    for (round, strike) in strikes.iter().enumerate() {
+        let blows = aimed(demo, strike).await?;
+        for (node, blow) in &blows {
+            let (round, of, fault) = (round + 1, strikes.len(), blow.fault);
+            println!("{name} {round} of {of}: node {node}: {fault}, {} ms", blow.lasts.as_millis());
+        }
+        struck.push(pauses::now_ms());
+        let blows = blows.into_iter().map(|(node, blow)| blow.fault.strike(demo, node, blow.lasts));
+        futures_util::future::try_join_all(blows).await?;
+        if strike.awaits_all {
+            let ready = nodes::all_ready(&demo.state()?, READY_WITHIN).await;
+            ready.map_err(|who| Failure::Disproved(format!("after {name} {}: {who}", round + 1)))?;
+        }
+        tokio::time::sleep(strike.then).await;
+    }
+    Ok(struck)
+}
+
+/// The strike's blows with the nodes that they are for, each another one.
+async fn aimed<'a>(demo: &Demo, strike: &'a Strike) -> Result<Vec<(u64, &'a Blow)>, Failure> {
+    let state = demo.state()?;
+    let mut aimed = Vec::new();
+    for blow in &strike.blows {
+        let node = match blow.whom {
+            Whom::Place(place) => state.nodes[place].id,
+            Whom::Leader => leader(&state).await?,
+        };
+        aimed.push((node, blow));
+    }
+    Ok(aimed)
+}
+
+/// Who leads the busiest partition, as soon as somebody does.
+async fn leader(state: &State) -> Result<u64, Failure> {
+    let Some(partition) = nodes::busiest_partition(state).await else {
+        return disproved("no node tells its status");
+    };
+    let leader = nodes::until(READY_WITHIN, async || nodes::leader(state, partition).await).await;
+    leader.map_or_else(|| disproved(format!("partition {partition} has no leader")), Ok)
 }
 
 /// What the load `name` says at its end, which nothing may contradict.
@@ -289,7 +340,7 @@ async fn everything_survives(demo: &mut Demo, args: &Args) -> Result<(), Failure
     if before != after {
         return disproved(format!("the books changed over the restart: {before:?} became {after:?}"));
     }
-    under_load(demo, args, Fault::Stop, 0).await?;
+    under_load(demo, args, "on", &[]).await?;
     replicas_agree(demo, "after trading on").await?;
     aeron::has_carried(demo, args, "after trading on").await
 }

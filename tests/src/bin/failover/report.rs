@@ -18,7 +18,8 @@ const GREATEST: [&str; 3] = ["elsewhere_ms", "longest_pause_ms", "longest_pause_
 pub fn of(args: &Args, struck: &Struck, stopped: &Struck) -> Value {
     let sum = |field: &str| struck.said[field].as_u64().unwrap_or(0) + stopped.said[field].as_u64().unwrap_or(0);
     let mut report = json!({
-        "how": args.how.to_string(),
+        "how": args.what(),
+        "seed": args.mixed,
         "kills": args.kills,
         "rate": args.rate,
         "layout": args.layout,
