@@ -8,7 +8,7 @@ use std::time::Duration;
 use miette::IntoDiagnostic;
 use node::{Node, NodeConfig, NodeHandle, PartitionPlacement, PeerConfig, TlsPem, Tuning};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::{ClusterEpoch, NodeId, PartitionId};
 
 use crate::backup::names::LifeFile;
@@ -81,6 +81,13 @@ pub struct Args {
 /// Runs the node until it is told to end, or cannot go on.
 pub fn main(args: Args) -> miette::Result<ExitCode> {
     logging::of_service();
+    // The node has threads of its own; this runtime ships, serves pages and waits for signals.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
+    // Before anything that takes time: until somebody waits for it, this signal ends the process.
+    let told_to_hand_over = {
+        let _inside = runtime.enter();
+        signal(SignalKind::user_defined1()).into_diagnostic()?
+    };
     let file = NodeFile::load(&args.config)?;
     let listen = bind(file.listen, "its address for nodes, gateways and operators")?;
     let pages = bind(file.http, "its status pages' address")?;
@@ -120,9 +127,7 @@ pub fn main(args: Args) -> miette::Result<ExitCode> {
         Ok((Place::make(&backup.to)?, settings, life))
     });
     let shipping = shipping.transpose()?;
-    // The node has threads of its own; this runtime ships, serves pages and waits for signals.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
-    runtime.block_on(run(config, pages, shipping))
+    runtime.block_on(run(config, pages, shipping, told_to_hand_over))
 }
 
 /// What the node is to know of what its build does.
@@ -142,6 +147,7 @@ async fn run(
     config: NodeConfig,
     pages: std::net::TcpListener,
     shipping: Option<(Place, Settings, LifeFile)>,
+    told_to_hand_over: Signal,
 ) -> miette::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
@@ -152,7 +158,7 @@ async fn run(
     let shipped = shipper.as_ref().map(Shipper::status);
     let shipping = shipper.map(|shipper| tokio::spawn(shipper.run()));
     let server = tokio::spawn(pages::serve(pages, handle.clone(), shipped));
-    let handing_over = tokio::spawn(hand_over_when_told(handle.clone()));
+    let handing_over = tokio::spawn(hand_over_when_told(told_to_hand_over, handle.clone()));
     let failure = tokio::select! {
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
@@ -183,8 +189,7 @@ async fn run(
 
 /// SIGUSR1: whatever this node leads is led by another a moment later, without an election. It goes on as a standby,
 /// and leads again what prefers it.
-async fn hand_over_when_told(handle: Arc<NodeHandle>) {
-    let Ok(mut told) = signal(SignalKind::user_defined1()) else { return };
+async fn hand_over_when_told(mut told: Signal, handle: Arc<NodeHandle>) {
     while told.recv().await.is_some() {
         tracing::info!("told to hand over what this node leads");
         let handle = handle.clone();
