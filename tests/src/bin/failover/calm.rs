@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tests::demo::Demo;
 use tests::nodes;
 
-use crate::{Args, Failure, disproved, offer, sound};
+use crate::load::Load;
+use crate::{Args, Failure, disproved};
 
 /// Leaders move to where they belong before this.
 const SETTLED_AFTER: Duration = Duration::from_secs(8);
@@ -29,18 +30,14 @@ pub async fn prove(demo: &Demo, args: &Args, seconds: u64) -> Result<Value, Fail
     tokio::time::sleep(SETTLED_AFTER).await;
     let state = demo.state()?;
     let before = count(&state).await?;
-    let (mut load, report) = offer(demo, args, Duration::from_secs(seconds), "calm", &[])?;
+    let mut load = Load::offer(demo, args, Duration::from_secs(seconds), "calm", &[])?;
     let mut beside = args.beside.as_deref().map(Beside::start);
-    let status = loop {
+    while load.status()?.is_none() {
         beside.iter_mut().for_each(Beside::keep_on);
-        match load.try_wait() {
-            Ok(None) => tokio::time::sleep(Duration::from_millis(200)).await,
-            Ok(Some(status)) => break status,
-            Err(error) => return disproved(format!("the load generator is lost: {error}")),
-        }
-    };
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     drop(beside);
-    let said = sound(demo, "calm", &report, Ok(status))?;
+    let said = load.end(demo).await?;
     let after = count(&state).await?;
     let elections: u64 = after.terms.iter().map(|(p, term)| term - before.terms.get(p).unwrap_or(term)).sum();
     let stalls = after.stalls - before.stalls;

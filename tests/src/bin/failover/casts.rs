@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use tests::demo::{Demo, signal};
 use tests::nodes;
 
+use crate::load::Load;
 use crate::schedule::{self, Strike};
-use crate::{Args, Failure, Fault, READY_WITHIN, disproved, offer, sound, strike_all};
+use crate::{Args, Failure, Fault, READY_WITHIN, disproved, strike_all};
 
 /// How often metrics are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -149,7 +150,7 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
     // Nobody follows by Aeron what never happens: the load first.
     let kills = schedule::same(Fault::Kill, args.kills);
     let seconds = kills.iter().map(Strike::duration).sum::<Duration>() + Duration::from_secs(15);
-    let (mut load, report) = offer(demo, args, seconds, "casts", &[])?;
+    let load = Load::offer(demo, args, seconds, "casts", &[])?;
     for gateway in [&first, &second] {
         gateway.follows(partitions, "under load").await?;
     }
@@ -157,8 +158,7 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
     for gateway in [&first, &second] {
         gateway.follows(partitions, "after the kills").await?;
     }
-    let status = tokio::task::spawn_blocking(move || load.wait()).await.expect("waiting does not panic");
-    let said = sound(demo, "casts", &report, status)?;
+    let said = load.end(demo).await?;
     let third = Gateway::start(demo, args, "gateway-3", false)?;
     third.ready().await?;
     if third.metric("aeron_messages_total").await != Some(0) {

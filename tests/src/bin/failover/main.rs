@@ -12,6 +12,7 @@ mod audit;
 mod calm;
 mod casts;
 mod faults;
+mod load;
 mod machine;
 mod pauses;
 mod picture;
@@ -19,8 +20,8 @@ mod report;
 mod schedule;
 mod wall;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, ExitCode, ExitStatus};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -30,6 +31,7 @@ use tests::demo::{Demo, DemoError, DemoOptions};
 use tests::nodes;
 
 use crate::faults::Fault;
+use crate::load::Load;
 use crate::machine::Witness;
 use crate::pauses::Cost;
 use crate::schedule::{Blow, Strike, Whom};
@@ -207,18 +209,6 @@ async fn prove_with(demo: &mut Demo, args: &Args) -> Result<Value, Failure> {
     Ok(report::of(args, &struck, &stopped))
 }
 
-/// Starts a load of this name, which says in `load-NAME.log` and in the file that is returned how it went.
-fn offer(demo: &Demo, args: &Args, duration: Duration, name: &str, more: &[&str]) -> Result<(Child, PathBuf), Failure> {
-    let report = demo.home().join(format!("load-{name}.json"));
-    let (state_file, json) = (demo.state_file().display().to_string(), report.display().to_string());
-    let (rate, seconds) = (args.rate.to_string(), duration.as_secs().to_string());
-    let words = ["loadgen", "run", "--state", &state_file, "--rate", &rate, "--duration", &seconds, "--json", &json];
-    // What each kind of answer claims is held against the records.
-    let words = [&words[..], &["--response", "each"], more].concat();
-    let load = demo.spawn_mainstay(&words, &format!("load-{name}.log"))?;
-    Ok((load, report))
-}
-
 /// What came of faults under load.
 struct Struck {
     /// What the load generator says at its end.
@@ -234,14 +224,13 @@ struct Struck {
 async fn under_load(demo: &Demo, args: &Args, name: &str, strikes: &[Strike]) -> Result<Struck, Failure> {
     let noted = demo.home().join(format!("pauses-{name}.json"));
     let duration = strikes.iter().map(Strike::duration).sum::<Duration>() + Duration::from_secs(6);
-    let (mut load, report) = offer(demo, args, duration, name, &["--pauses", &noted.display().to_string()])?;
+    let load = Load::offer(demo, args, duration, name, &["--pauses", &noted.display().to_string()])?;
     let witness = Witness::start()
         .map_err(|error| eprintln!("failover: the machine's own pauses are not told apart: {error}"))
         .ok();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let struck = strike_all(demo, name, strikes).await?;
-    let status = tokio::task::spawn_blocking(move || load.wait()).await.expect("waiting does not panic");
-    let said = sound(demo, name, &report, status)?;
+    let said = load.end(demo).await?;
     let (noted, stalls) = (pauses::read(&noted), witness.map(Witness::end));
     let stalls = stalls.as_deref();
     Ok(Struck {
@@ -294,16 +283,6 @@ async fn leader(state: &State) -> Result<u64, Failure> {
     };
     let leader = nodes::until(READY_WITHIN, async || nodes::leader(state, partition).await).await;
     leader.map_or_else(|| disproved(format!("partition {partition} has no leader")), Ok)
-}
-
-/// What the load `name` says at its end, which nothing may contradict.
-fn sound(demo: &Demo, name: &str, report: &Path, status: std::io::Result<ExitStatus>) -> Result<Value, Failure> {
-    println!("{}", std::fs::read_to_string(demo.home().join(format!("load-{name}.log"))).unwrap_or_default());
-    let said: Value = std::fs::read(report).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or(Value::Null);
-    match status {
-        Ok(status) if status.success() && said["lost"] == 0 && said["duplicated"] == 0 => Ok(said),
-        status => disproved(format!("the load generator ended with {status:?} and {said}")),
-    }
 }
 
 /// All replicas of every partition have one digest at one position, and the ledger's books balance.
