@@ -34,6 +34,7 @@ fn try_seed(bug: Bug, seed: u64) -> Result<(), Failure> {
         Bug::VoteNotPersisted => swarm::draw_voter_deaths(seed, &mut plan),
         Bug::LostIsRefused => swarm::draw_gateways_away(seed, &mut plan),
         Bug::FirstNotAwaited => plan.order_entry.trade_much(),
+        Bug::UnreadIsBusy => plan.order_entry.stand_still(),
         Bug::ReadJoinsQuestion => plan.order_entry.look_often(),
         _ => {}
     }
