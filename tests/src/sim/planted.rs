@@ -28,6 +28,10 @@ pub struct Caught {
 /// Runs a seed while a bug is planted.
 fn try_seed(bug: Bug, seed: u64) -> Result<(), Failure> {
     let mut plan = Plan::plain(seed, TRADE_NS);
+    // Checkers know gateways' users where nobody else says when requests were asked for.
+    if matches!(bug, Bug::FirstNotAwaited | Bug::UnreadIsBusy | Bug::ReadJoinsQuestion) {
+        plan.trade_plainly();
+    }
     // What a bug needs strikes more often where less else does.
     match bug {
         Bug::BehavesByBuild => versions::draw_builds(seed, &mut plan),

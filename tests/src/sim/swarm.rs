@@ -218,6 +218,12 @@ impl Plan {
         plan
     }
 
+    /// Nobody trades otherwise than gateways' users do, and no name is forgotten.
+    #[cfg(feature = "planted")]
+    pub(super) fn trade_plainly(&mut self) {
+        (self.has_variety, self.name_retention_ns) = (false, NAME_RETENTION_NS);
+    }
+
     /// Whether the ledger forgets names while there is trade.
     pub fn forgets_names(&self) -> bool {
         self.name_retention_ns < NAME_RETENTION_NS

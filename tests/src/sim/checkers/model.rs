@@ -54,6 +54,8 @@ impl SecondOpinion {
         if partition == machine::LEDGER && record.term != self.term {
             self.term = record.term;
             self.exchange.begin_term(self.last, record.timestamp, machine::LEASE_GRACE);
+            // The next leader may come before any command.
+            self.last = record.timestamp;
         }
         let Some(command) = &record.command else { return Ok(()) };
         if partition == machine::LEDGER {
