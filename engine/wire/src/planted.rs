@@ -66,6 +66,10 @@ crate::order::numbered! {
         LostIsRefused = 29,
         /// A piece of a leader's snapshot is put behind what has come before, wherever it belongs.
         ChunkAnywhere = 30,
+        /// Names of closed orders grow older while nobody leads.
+        NamesAgeUnled = 31,
+        /// A gateway that has not read as far as the log has told it says that it is busy, as if nothing had been done.
+        UnreadIsBusy = 32,
     }
 }
 

@@ -98,6 +98,10 @@ async fn first_of(
     #[cfg(feature = "planted")]
     let position = if wire::planted::is(wire::planted::Bug::FirstNotAwaited) { LogPosition::new(0) } else { position };
     if !gateway.wait_for(ledger, position, gateway.limits.read_timeout).await {
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::UnreadIsBusy) {
+            return Err(errors::BUSY);
+        }
         return Err(errors::TIMEOUT);
     }
     let wanted = &placement.order;

@@ -26,6 +26,8 @@ pub struct Founding {
     pub fills_max: u32,
     /// For how much there is room.
     pub capacity: Capacity,
+    /// How long the name of an order that has ended, and a question after a name, are remembered.
+    pub name_retention_ns: u64,
     /// Maker and taker fee of each account, from account 1.
     pub fees: Vec<(FeeRate, FeeRate)>,
 }
@@ -42,10 +44,10 @@ pub struct Exchange {
 impl Exchange {
     /// Listed assets and markets, and accounts without money.
     pub fn new(founding: Founding) -> Exchange {
-        let Founding { rules, scale, fills_max, capacity, fees } = founding;
+        let Founding { rules, scale, fills_max, capacity, name_retention_ns, fees } = founding;
         let ids = (1..=MARKETS.len() as u16).map(MarketId::new);
         Exchange {
-            ledger: Ledger::new(rules, scale, &MARKETS, fees, capacity),
+            ledger: Ledger::new(rules, scale, &MARKETS, fees, (capacity, name_retention_ns)),
             markets: ids.map(|id| Market::new(id, scale, rules, fills_max, capacity.accounts_max)).collect(),
             mail: VecDeque::new(),
             events: Vec::new(),

@@ -37,8 +37,6 @@ pub(super) use self::withdrawals::WITHDRAWALS_MAX;
 use self::withdrawals::Withdrawals;
 use super::numbers::amount;
 
-const MINUTE_NS: u64 = 60_000_000_000;
-
 /// Why not, and whose doing it is.
 type Refused = (RejectReason, u64);
 /// The reply's id.
@@ -132,6 +130,8 @@ pub(super) struct Ledger {
     orders: Vec<Order>,
     names: Vec<Name>,
     questions: Vec<seals::Question>,
+    /// How long names and questions are remembered.
+    name_retention_ns: u64,
     last_order: u64,
     lists: Vec<List>,
     last_list: u64,
@@ -167,7 +167,7 @@ impl Ledger {
         scale: MarketScale,
         markets: &[(AssetId, AssetId)],
         fees: Vec<(wire::FeeRate, wire::FeeRate)>,
-        capacity: Capacity,
+        (capacity, name_retention_ns): (Capacity, u64),
     ) -> Ledger {
         let listed = (1..).map(MarketId::new).zip(markets).map(|(id, (base, quote))| {
             let (base, quote, status, version) = (*base, *quote, MarketStatus::Trading, 0);
@@ -185,6 +185,7 @@ impl Ledger {
             orders: Vec::new(),
             names: Vec::new(),
             questions: Vec::new(),
+            name_retention_ns,
             last_order: 0,
             lists: Vec::new(),
             last_list: 0,
@@ -213,7 +214,7 @@ impl Ledger {
     /// Before a command.
     pub(super) fn begin(&mut self, position: u64, now: u64) {
         (self.position, self.now) = (position, now);
-        self.names.retain(|name| name.closed.is_none_or(|closed| closed + MINUTE_NS > now));
+        self.names.retain(|name| name.closed.is_none_or(|closed| closed + self.name_retention_ns > now));
         self.forget_questions();
         self.withdrawn.clear();
         self.asked = Default::default();

@@ -21,6 +21,7 @@ use super::rules;
 use super::walk::Walked;
 
 const FILLS_MAX: u32 = 4;
+const MINUTE_NS: u64 = 60_000_000_000;
 /// Maker and taker fees in parts per million: none, usual, odd.
 pub const FEES: [(u32, u32); 3] = [(0, 0), (1_000, 1_000), (333, 7_777)];
 /// How many open orders are remembered to be canceled or changed.
@@ -91,6 +92,7 @@ impl Pair {
                 scale: MarketScale::new(2, 3, 6, 6).unwrap(),
                 fills_max: FILLS_MAX,
                 capacity: limits.capacity(),
+                name_retention_ns: MINUTE_NS,
                 fees: fees.to_vec(),
             }),
             now: Timestamp::from_nanos(1_700_000_000_000_000_000),

@@ -15,7 +15,6 @@ use wire::command::Reply;
 use wire::link::{Hello, PROTOCOL, Role};
 use wire::{
     AccountId, ClientOrderId, ClusterEpoch, Command, LogPosition, MarketId, NodeId, OrderId, PartitionId, Text,
-    Timestamp,
 };
 
 use self::order_entry::Waiting;
@@ -70,10 +69,12 @@ pub struct Gateway {
     /// Before trade begins: one after the other.
     script: VecDeque<Command>,
     pub(super) resting: Vec<(AccountId, MarketId, OrderId, ClientOrderId)>,
+    /// Names that were given last.
+    pub(super) used: VecDeque<(AccountId, ClientOrderId)>,
     pub(super) random: Random,
     pub(super) names: u64,
     pub(super) number: u64,
-    is_retired: bool,
+    pub(super) is_retired: bool,
     waiting: Option<Waiting>,
 }
 
@@ -116,7 +117,7 @@ impl World {
         for number in 0..self.plan.gateways {
             let mut gateway = self.new_gateway(number as u64);
             if number == 0 {
-                gateway.script = machine::set_up(self.plan.layout).into();
+                gateway.script = machine::set_up(self.plan.layout, self.plan.order_rate).into();
             }
             self.gateways.push(gateway);
             for partition in machine::partitions(self.plan.layout) {
@@ -167,6 +168,7 @@ impl World {
             again: VecDeque::new(),
             script: VecDeque::new(),
             resting: Vec::new(),
+            used: VecDeque::new(),
             random: Random::new(self.random.draw()),
             names: 0,
             number,
@@ -183,6 +185,7 @@ impl World {
         let mut gateway = self.new_gateway(number as u64);
         let old = &mut self.gateways[number];
         gateway.names = old.names;
+        gateway.used = std::mem::take(&mut old.used);
         gateway.again = std::mem::take(&mut old.again);
         let unanswered = std::mem::take(&mut old.asked).into_values().map(|asked| asked.command);
         gateway.again.extend(unanswered.filter(|command| matches!(command, Command::NewOrder(_))));
@@ -227,22 +230,6 @@ impl World {
             self.ask(number, command);
         }
         self.drain_gateway(number);
-    }
-
-    /// What has no answer comes first.
-    fn next_command(&mut self, number: usize) -> Option<Command> {
-        let gateway = &mut self.gateways[number];
-        let again = gateway.again.pop_front();
-        if again.is_some() || gateway.is_retired {
-            return again;
-        }
-        match &mut self.variety {
-            Some(variety) if gateway.random.below(2) == 0 => {
-                let last = self.histories[&LEDGER].records().last();
-                Some(variety.next(last.map_or(Timestamp::ZERO, |record| record.timestamp)))
-            }
-            _ => Some(gateway.next_command(self.plan.layout)),
-        }
     }
 
     fn ask(&mut self, number: usize, command: Command) {

@@ -431,5 +431,11 @@ impl World {
             self.queue.plan(now, Event::Resume { node });
             self.queue.plan(now, Event::Start { node });
         }
+        for number in 0..self.plan.order_entry.offices {
+            if let Some(office) = self.office(number) {
+                office.heal();
+            }
+            self.drain_gateway(number);
+        }
     }
 }

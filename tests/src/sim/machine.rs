@@ -1,7 +1,7 @@
 //! The exchange that is simulated: small tables, two markets, a few accounts; and the model of the same.
 
 use engine::{Limits, PartitionConfig};
-use wire::command::{Credit, ListAsset, ListMarket, OpenAccount};
+use wire::command::{Credit, ListAsset, ListMarket, OpenAccount, SetAccountLimits};
 use wire::{
     AccountId, AccountName, Amount, AssetId, Capacity, ClusterEpoch, Command, FeeRate, Incarnation, MarketRules,
     MarketScale, PartitionId, Price, Qty, Symbol,
@@ -37,8 +37,8 @@ pub fn partitions(layout: Layout) -> Vec<PartitionId> {
     (1..=count).map(PartitionId::new).collect()
 }
 
-/// The cells of a partition in this life of the cluster.
-pub fn cells(partition: PartitionId, epoch: ClusterEpoch) -> PartitionConfig {
+/// The cells of a partition in this life of the cluster, which remember names for so long.
+pub fn cells(partition: PartitionId, epoch: ClusterEpoch, name_retention_ns: u64) -> PartitionConfig {
     let limits = Limits {
         assets_max: 4,
         accounts_max: 4,
@@ -49,11 +49,14 @@ pub fn cells(partition: PartitionId, epoch: ClusterEpoch) -> PartitionConfig {
         resting_orders_max: 4_096,
         fills_per_order_max: FILLS_MAX,
         peers_max: 4,
+        // Where ledger and markets share a partition everything has an outcome at once: what has none is forgotten.
+        unanswered_max: 64,
         // Tables are written whole by every snapshot and compared by every digest.
         leases_max: 64,
         countdowns_max: 64,
         order_limits_max: 64,
         lease_grace_ns: LEASE_GRACE,
+        client_order_id_retention_ns: name_retention_ns,
         ..Limits::default()
     };
     PartitionConfig { partition, ledger: LEDGER, incarnation: Incarnation::new(epoch.get()), limits }
@@ -101,9 +104,10 @@ pub fn accounts() -> u32 {
 }
 
 /// The model, as it is after [`set_up`].
-pub fn model() -> Exchange {
-    let capacity: Capacity = cells(LEDGER, ClusterEpoch::new(1)).limits.capacity();
-    Exchange::new(Founding { rules: rules(), scale: scale(), fills_max: FILLS_MAX, capacity, fees: rates() })
+pub fn model(name_retention_ns: u64) -> Exchange {
+    let capacity: Capacity = cells(LEDGER, ClusterEpoch::new(1), name_retention_ns).limits.capacity();
+    let (rules, scale, fees) = (rules(), scale(), rates());
+    Exchange::new(Founding { rules, scale, fills_max: FILLS_MAX, capacity, name_retention_ns, fees })
 }
 
 /// Whether the model takes what this does as given.
@@ -111,8 +115,8 @@ pub fn is_set_up(command: &Command) -> bool {
     matches!(command, Command::ListAsset(_) | Command::ListMarket(_) | Command::OpenAccount(_))
 }
 
-/// Everything before the first order.
-pub fn set_up(layout: Layout) -> Vec<Command> {
+/// Everything before the first order, where so many orders may be placed in a window of so many milliseconds.
+pub fn set_up(layout: Layout, (order_rate_max, order_rate_window_ms): (u32, u32)) -> Vec<Command> {
     let symbol = |text: &str| Symbol::new(text.as_bytes()).expect("a short name");
     let mut commands = Vec::new();
     for name in ASSETS {
@@ -144,6 +148,17 @@ pub fn set_up(layout: Layout) -> Vec<Command> {
             let amount = amount(if account.get() <= RICH { RICHES } else { POVERTY });
             commands.push(Command::Credit(Credit { account, asset, amount }));
         }
+    }
+    for account in (1..=RICH).filter(|_| order_rate_max > 0).map(AccountId::new) {
+        commands.push(Command::SetAccountLimits(SetAccountLimits {
+            account,
+            open_orders_max: 0,
+            stop_orders_max: 0,
+            iceberg_orders_max: 0,
+            order_lists_max: 0,
+            order_rate_max,
+            order_rate_window_ms,
+        }));
     }
     commands
 }

@@ -31,7 +31,7 @@ use replicator::sim::Random;
 use tokio::sync::{mpsc, oneshot};
 use wire::{LogPosition, PartitionId};
 
-use super::clock::{MS, Moment};
+use super::clock::{MS, Moment, SECOND};
 use super::machine::LEDGER;
 
 /// Items of a stream that wait at most to be taken in, as in production.
@@ -43,6 +43,10 @@ const TOGETHER: u64 = 8;
 const LATE: u64 = 4;
 /// up to this much.
 const LATE_MAX: Moment = 3 * MS;
+/// Where it stands still, once for so many times that some come,
+const STALLED: u64 = 200;
+/// up to this much.
+const STALLED_MAX: Moment = 3 * SECOND;
 
 /// Where every client is.
 const PEER: Peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST) };
@@ -77,6 +81,8 @@ pub struct Office {
     streams: BTreeMap<PartitionId, mpsc::Sender<StreamItem>>,
     /// Nothing is taken in before.
     busy_until: Instant,
+    /// Whether who takes items in stands still now and then.
+    stalls: bool,
     tasks: BTreeMap<u64, Task>,
     rung: Arc<Mutex<BTreeSet<u64>>>,
     begun: u64,
@@ -267,6 +273,7 @@ impl Office {
             place,
             streams: BTreeMap::new(),
             busy_until: now,
+            stalls: false,
             tasks: BTreeMap::new(),
             rung: Arc::default(),
             begun: 0,
@@ -281,6 +288,18 @@ impl Office {
         office.begin(Task::Aside(feed::become_ready(gateway, partitions).boxed()));
         office.run();
         office
+    }
+
+    /// Who takes items in stands still now and then.
+    pub fn stalling(mut self, stalls: bool) -> Office {
+        self.stalls = stalls;
+        self
+    }
+
+    /// Nothing stands still any more.
+    pub fn heal(&mut self) {
+        (self.stalls, self.busy_until) = (false, open(&self.place.0).now);
+        self.run();
     }
 
     /// The projections.
@@ -330,7 +349,11 @@ impl Office {
         let now = {
             let mut within = open(&self.place.0);
             if within.random.below(LATE) == 0 {
-                self.busy_until = within.now + Duration::from_nanos(within.random.below(LATE_MAX));
+                let until = within.now + Duration::from_nanos(within.random.below(LATE_MAX));
+                self.busy_until = self.busy_until.max(until);
+            }
+            if self.stalls && within.random.below(STALLED) == 0 {
+                self.busy_until = within.now + Duration::from_nanos(within.random.below(STALLED_MAX));
             }
             within.now
         };

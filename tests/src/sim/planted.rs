@@ -28,12 +28,17 @@ pub struct Caught {
 /// Runs a seed while a bug is planted.
 fn try_seed(bug: Bug, seed: u64) -> Result<(), Failure> {
     let mut plan = Plan::plain(seed, TRADE_NS);
+    // Checkers know gateways' users where nobody else says when requests were asked for.
+    if matches!(bug, Bug::FirstNotAwaited | Bug::UnreadIsBusy | Bug::ReadJoinsQuestion) {
+        plan.trade_plainly();
+    }
     // What a bug needs strikes more often where less else does.
     match bug {
         Bug::BehavesByBuild => versions::draw_builds(seed, &mut plan),
         Bug::VoteNotPersisted => swarm::draw_voter_deaths(seed, &mut plan),
         Bug::LostIsRefused => swarm::draw_gateways_away(seed, &mut plan),
         Bug::FirstNotAwaited => plan.order_entry.trade_much(),
+        Bug::UnreadIsBusy => plan.order_entry.stand_still(),
         Bug::ReadJoinsQuestion => plan.order_entry.look_often(),
         _ => {}
     }

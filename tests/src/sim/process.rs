@@ -87,7 +87,7 @@ impl World {
     fn open_host(&mut self, id: NodeId, partition: PartitionId) {
         let seed = self.random.draw();
         let (replica, host) = self.configs(id, partition, self.epoch, seed);
-        let epoch = self.epoch;
+        let (epoch, name_retention_ns) = (self.epoch, self.plan.name_retention_ns);
         let place = self.plan.place_of(id);
         let node = &mut self.nodes[place];
         let (now, space) = (node.clock.at(self.now), node.space);
@@ -96,7 +96,8 @@ impl World {
         (slot.members, slot.has_led, slot.gaps) = (None, false, Gaps::new(partition));
         slot.disk.repair();
         slot.has_failed = false;
-        let cells = Machine::new(machine::cells(partition, epoch), Box::new(Shelf(slot.archive.clone())));
+        let cells = machine::cells(partition, epoch, name_retention_ns);
+        let cells = Machine::new(cells, Box::new(Shelf(slot.archive.clone())));
         let log = WatchedLog::new(slot.disk.log(), slot.book.clone());
         match PartitionHost::open(replica, host, cells, log, now) {
             Ok(mut opened) => {
@@ -150,7 +151,8 @@ impl World {
     /// Whether a node that is configured for this life of the cluster opens what is on this disk.
     pub(super) fn opens(&self, id: NodeId, partition: PartitionId, disk: &MemoryDisk, epoch: ClusterEpoch) -> bool {
         let (replica, host) = self.configs(id, partition, epoch, 1);
-        let cells = Machine::new(machine::cells(partition, epoch), Box::new(Shelf(Arc::default())));
+        let cells = machine::cells(partition, epoch, self.plan.name_retention_ns);
+        let cells = Machine::new(cells, Box::new(Shelf(Arc::default())));
         let log = WatchedLog::new(disk.log(), SharedBook::default());
         PartitionHost::open(replica, host, cells, log, self.node(id).clock.at(self.now)).is_ok()
     }

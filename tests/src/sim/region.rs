@@ -142,7 +142,7 @@ impl World {
             Err(error) => return Err(format!("node {} cannot be read: {error}", region.node)),
         };
         let partitions = machine::partitions(self.plan.layout);
-        let limits = machine::cells(machine::LEDGER, self.epoch).limits;
+        let limits = machine::cells(machine::LEDGER, self.epoch, self.plan.name_retention_ns).limits;
         let (replica, _) = self.configs(region.node, machine::LEDGER, self.epoch, 1);
         let sessions = replica.sessions;
         let former = Former { epoch: self.epoch, ledger: machine::LEDGER, partitions, limits, sessions };
@@ -291,7 +291,8 @@ impl World {
     /// Replays what was kept, in the order in which it was committed, for a witness and the checkers of the new life.
     fn remember(&mut self, old: &World, promoted: &Promoted) -> Verdict {
         for (partition, history) in &mut self.histories {
-            *history = History::new(machine::cells(*partition, old.epoch), self.plan.session_expiry_ns);
+            let cells = machine::cells(*partition, old.epoch, self.plan.name_retention_ns);
+            *history = History::new(cells, self.plan.session_expiry_ns);
         }
         let World { histories, checkers, .. } = self;
         for (partition, position) in old.checkers.order() {

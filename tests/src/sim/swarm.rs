@@ -2,7 +2,7 @@
 //! only some of the kinds of faults, so that one kind does not always hide another.
 
 use replicator::sim::{Random, Weather};
-use wire::NodeId;
+use wire::{NAME_RETENTION_NS, NodeId};
 
 use super::clock::{MS, Moment, SECOND};
 use super::faults::Fault;
@@ -58,6 +58,10 @@ pub struct Plan {
     pub session_expiry_ns: u64,
     /// A session keeps so many replies that its client has not said to have.
     pub replies_max: usize,
+    /// So many orders each of the accounts that trade may place in a window of so many milliseconds; without a limit 0.
+    pub order_rate: (u32, u32),
+    /// How long the ledger remembers the names of closed orders.
+    pub name_retention_ns: u64,
     /// The entries of one message between replicas have at most so many bytes, or there is one; chunks of snapshots half as many.
     pub message_bytes_max: usize,
     /// A snapshot is taken after so many entries.
@@ -100,11 +104,14 @@ pub struct OrderEntry {
     pub looks: u64,
     /// How long a user waits for the outcome of an order.
     pub order_timeout_ns: u64,
+    /// Who takes items in stands still now and then, longer than a read may wait.
+    pub stalls: bool,
 }
 
 impl OrderEntry {
     /// Nobody trades so.
-    pub const NONE: OrderEntry = OrderEntry { offices: 0, percent: 0, looks: 0, order_timeout_ns: SECOND };
+    pub const NONE: OrderEntry =
+        OrderEntry { offices: 0, percent: 0, looks: 0, order_timeout_ns: SECOND, stalls: false };
 
     /// Most trade goes through gateways, and who trades there looks more often than anything else.
     #[cfg(feature = "planted")]
@@ -118,12 +125,19 @@ impl OrderEntry {
         (self.percent, self.looks) = (90, 0);
     }
 
+    /// Most trade goes through gateways that stand still now and then.
+    #[cfg(feature = "planted")]
+    pub(super) fn stand_still(&mut self) {
+        (self.percent, self.looks, self.stalls) = (90, 0, true);
+    }
+
     fn draw(random: &mut Random, gateways: usize) -> OrderEntry {
         OrderEntry {
             offices: 1 + random.below(gateways as u64) as usize,
             percent: [10, 40, 90][random.below(3) as usize],
             order_timeout_ns: [250 * MS, SECOND, 4 * SECOND][random.below(3) as usize],
             looks: [0, 0, 0, LOOKS_MANY][random.below(4) as usize],
+            stalls: random.below(4) == 0,
         }
     }
 }
@@ -180,6 +194,9 @@ impl Plan {
             order_entry: OrderEntry::NONE,
             region: None,
             replies_max: [3, 1_024, 1_024][Random::new(seed ^ 0x5245_504C).below(3) as usize],
+            order_rate: [(0, 0), (0, 0), (0, 0), (2, 250), (8, 1_000)]
+                [Random::new(seed ^ 0x5241_5445).below(5) as usize],
+            name_retention_ns: NAME_RETENTION_NS,
             message_bytes_max: [32 * 1024, 512 * 1024, 512 * 1024][Random::new(seed ^ 0x4D53_4753).below(3) as usize],
             // Where the model compares every event.
             has_variety: layout == Layout::Joint && Random::new(seed ^ 0x5641_5249).below(2) == 0,
@@ -190,12 +207,26 @@ impl Plan {
         if plan.has_variety {
             // What users make of their answers knows the plain orders alone.
             plan.order_entry.percent = 0;
+            // They would ask after orders whose names are forgotten.
+            let draw = Random::new(seed ^ 0x4E41_4D45).below(4) as usize;
+            plan.name_retention_ns = [NAME_RETENTION_NS, 300 * MS, SECOND, 3 * SECOND][draw];
         }
         plan.faults = faults(random, &plan);
         plan.faults.extend(mail_losses(&mut Random::new(seed ^ 0x4D41_494C), &plan));
         plan.faults.sort_by_key(|(at, _)| *at);
         plan.founding = founding(random, &plan);
         plan
+    }
+
+    /// Nobody trades otherwise than gateways' users do, and no name is forgotten.
+    #[cfg(feature = "planted")]
+    pub(super) fn trade_plainly(&mut self) {
+        (self.has_variety, self.name_retention_ns) = (false, NAME_RETENTION_NS);
+    }
+
+    /// Whether the ledger forgets names while there is trade.
+    pub fn forgets_names(&self) -> bool {
+        self.name_retention_ns < NAME_RETENTION_NS
     }
 
     /// Every node that may vote.

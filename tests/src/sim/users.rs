@@ -36,6 +36,8 @@ struct Ask {
     what: What,
     asked: Asked,
     at: Moment,
+    /// Terms that had a leader by then.
+    terms: usize,
     reading: Reading,
 }
 
@@ -258,10 +260,10 @@ impl World {
         let (operation, params) = words(&what);
         self.trace.say(self.now, || format!("a user asks gateway {number}: {} {} {params}", operation.0, operation.1));
         let params = Params::from_urlencoded(&params).expect("users' parameters are legal");
-        let at = self.now;
+        let (at, terms) = (self.now, self.checkers.leadership.terms());
         let Some(office) = self.office(number) else { return };
         let call = office.on_request(caller, operation, params);
-        self.users.asking.insert((number, call), Ask { what, asked, at, reading: Reading::default() });
+        self.users.asking.insert((number, call), Ask { what, asked, at, terms, reading: Reading::default() });
         self.drain_gateway(number);
     }
 
@@ -307,7 +309,7 @@ impl World {
 
     /// A gateway answers a user.
     pub(super) fn tell_user(&mut self, number: usize, call: Call, answer: Answer) {
-        let Some(Ask { what, asked, at, reading }) = self.users.asking.remove(&(number, call)) else { return };
+        let Some(Ask { what, asked, at, terms, reading }) = self.users.asking.remove(&(number, call)) else { return };
         self.users.told.0 += 1;
         let text = answer.as_ref().map_or_else(ApiError::to_json, Clone::clone);
         self.trace.mix_bytes(text.as_bytes());
@@ -317,6 +319,15 @@ impl World {
         if self.now > at + bound {
             let late = (self.now - at) / MS;
             self.check(Err(format!("gateway {number} answers {what:?} after {late} ms: {text}")));
+        }
+        if answer.as_ref().is_err_and(is_unknown) {
+            let came_to_lead = self.checkers.leadership.terms() > terms;
+            let timeout_ns = self.plan.order_entry.order_timeout_ns;
+            let verdict = self
+                .checkers
+                .progress
+                .on_untold(at, timeout_ns, came_to_lead, || format!("{what:?} at gateway {number}"));
+            self.check(verdict);
         }
         let asked = Asked { is_late: reading.is_late(self.now), ..asked };
         let verdict = self.hear(number, what, &asked, answer);
@@ -337,6 +348,7 @@ impl World {
             }
             (What::Place { wish, is_again, is_retry }, Err(error)) => {
                 orders.refused(asked, &error.to_json())?;
+                self.checkers.rates.on_refused(asked.asked_us, error.code.into())?;
                 if is_retry {
                     let was_refused = |first| orders.was_refused(first);
                     self.checkers.retries.on_refused(asked.asked_us, was_refused, &error.to_json())?;
@@ -409,7 +421,10 @@ impl World {
             Ok(both) => json(&both)?,
             Err(error) => match &error.data {
                 Some(both) => json(both)?,
-                None => return orders.refused(asked, &error.to_json()),
+                None => {
+                    orders.refused(asked, &error.to_json())?;
+                    return self.checkers.rates.on_refused(asked.asked_us, error.code.into());
+                }
             },
         };
         if both["cancelResult"] == "SUCCESS" {
@@ -417,7 +432,9 @@ impl World {
         }
         let new = &both["newOrderResponse"];
         if both["newOrderResult"] != "SUCCESS" {
-            return orders.refused(asked, &new.to_string());
+            orders.refused(asked, &new.to_string())?;
+            let code = new["code"].as_i64();
+            return code.map_or(Ok(()), |code| self.checkers.rates.on_refused(asked.asked_us, code));
         }
         let order = orders.placed(asked, wish.name.map(|name| name.to_string()).as_deref(), false, new)?;
         self.has_placed(wish, order.order, order.is_open, new);

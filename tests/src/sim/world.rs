@@ -151,7 +151,10 @@ impl World {
         let partitions = machine::partitions(plan.layout);
         let histories = partitions
             .iter()
-            .map(|partition| (*partition, History::new(machine::cells(*partition, epoch), plan.session_expiry_ns)))
+            .map(|partition| {
+                let cells = machine::cells(*partition, epoch, plan.name_retention_ns);
+                (*partition, History::new(cells, plan.session_expiry_ns))
+            })
             .collect();
         let mut nodes = Vec::new();
         for id in plan.everybody() {
@@ -252,8 +255,8 @@ impl World {
         self.heal();
         self.weather = Weather { jitter_ns: MS / 5, ..Weather::fair(MS / 10) };
         self.checkers.progress.healed(self.now);
-        // It trades on for a moment: a healed world is alive, not only quiet.
-        let until = self.now + SECOND;
+        // It trades on for a moment: a healed world is alive, not only quiet, and tells its users everything when it is whole.
+        let until = self.now + 3 * SECOND / 2;
         while self.now < until {
             self.step()?;
         }

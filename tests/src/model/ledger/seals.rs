@@ -3,7 +3,7 @@
 use wire::command::{CancelOrder, NewOrder, SealName};
 use wire::{ClientOrderId, RejectReason};
 
-use super::{Answer, Ledger, MINUTE_NS, Refused};
+use super::{Answer, Ledger, Refused};
 
 /// A question after a name of orders: whose, which, when by the client's clock, and when by the log's.
 pub(super) type Question = (u32, ClientOrderId, u64, u64);
@@ -16,12 +16,12 @@ impl Ledger {
         self.questions.iter_mut().for_each(|question| question.3 += nobody_led);
     }
 
-    /// A seal lasts a minute from the latest question; until then none of its questions is forgotten.
+    /// A seal lasts as long as a name from the latest question; until then none of its questions is forgotten.
     pub(super) fn forget_questions(&mut self) {
-        let (all, now) = (self.questions.clone(), self.now);
+        let (all, now, lasts) = (self.questions.clone(), self.now, self.name_retention_ns);
         let latest =
             |of: &Question| all.iter().filter(|other| (other.0, other.1) == (of.0, of.1)).map(|other| other.3).max();
-        self.questions.retain(|question| latest(question).is_some_and(|asked| asked + MINUTE_NS > now));
+        self.questions.retain(|question| latest(question).is_some_and(|asked| asked + lasts > now));
     }
 
     pub(super) fn seal_name(&mut self, seal: &SealName) -> Answer {

@@ -14,6 +14,7 @@ mod once;
 mod orders;
 mod pace;
 mod progress;
+mod rates;
 mod real_time;
 mod refused;
 mod retries;
@@ -32,6 +33,7 @@ pub use once::Once;
 pub use orders::{Asked, Orders};
 pub use pace::Pace;
 pub use progress::Progress;
+pub use rates::Rates;
 pub use real_time::RealTime;
 pub use refused::Refused;
 pub use retries::Retries;
@@ -63,6 +65,8 @@ pub struct Checkers {
     pub kept: Kept,
     /// What was told not to be executed is not.
     pub refused: Refused,
+    /// Who places too many orders is told so.
+    pub rates: Rates,
     /// Who asks once more is told of the first.
     pub retries: Retries,
     /// Money is conserved.
@@ -98,21 +102,22 @@ impl Checkers {
     pub fn new(plan: &Plan) -> Checkers {
         Checkers {
             acknowledged: Acknowledged::default(),
-            once: Once::default(),
+            once: Once::new(plan.name_retention_ns),
             kept: Kept::new(plan.replies_max),
             refused: Refused::default(),
+            rates: Rates::default(),
             retries: Retries::default(),
             conservation: Conservation::new(plan.has_variety),
             mail: MailOrder::default(),
             leadership: Leadership::default(),
-            orders: Orders::default(),
+            orders: Orders::new(plan.order_entry.percent > 0),
             balances: Balances::default(),
             pace: Pace::default(),
             digests: Digests::default(),
             real_time: RealTime,
             streams: Streams::default(),
             versions: Versions,
-            model: SecondOpinion::new(plan.layout),
+            model: SecondOpinion::new(plan),
             progress: Progress::default(),
             order: Vec::new(),
         }
@@ -125,6 +130,7 @@ impl Checkers {
         self.kept.on_commit(partition, record);
         if partition == LEDGER {
             self.refused.on_commit(record)?;
+            self.rates.on_commit(record);
             self.retries.on_commit(record);
             self.orders.on_commit(record)?;
             self.balances.on_commit(record);

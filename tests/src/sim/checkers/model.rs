@@ -15,7 +15,7 @@ use super::Verdict;
 use crate::model::exchange::Exchange;
 use crate::sim::history::Record;
 use crate::sim::machine;
-use crate::sim::swarm::Layout;
+use crate::sim::swarm::{Layout, Plan};
 
 type Balances = BTreeMap<(AccountId, AssetId), (i128, i128)>;
 
@@ -37,10 +37,10 @@ pub struct SecondOpinion {
 
 impl SecondOpinion {
     /// Of an exchange that is set up as [`machine::set_up`] says.
-    pub fn new(layout: Layout) -> SecondOpinion {
+    pub fn new(plan: &Plan) -> SecondOpinion {
         SecondOpinion {
-            layout,
-            exchange: machine::model(),
+            layout: plan.layout,
+            exchange: machine::model(plan.name_retention_ns),
             term: 0,
             last: Timestamp::ZERO,
             public: BTreeMap::new(),
@@ -54,6 +54,8 @@ impl SecondOpinion {
         if partition == machine::LEDGER && record.term != self.term {
             self.term = record.term;
             self.exchange.begin_term(self.last, record.timestamp, machine::LEASE_GRACE);
+            // The next leader may come before any command.
+            self.last = record.timestamp;
         }
         let Some(command) = &record.command else { return Ok(()) };
         if partition == machine::LEDGER {

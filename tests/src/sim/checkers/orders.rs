@@ -29,6 +29,8 @@ type State = (&'static str, i64, i64);
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Orders {
+    /// Whether there are users of whose requests this knows.
+    has_users: bool,
     lives: BTreeMap<OrderId, Life>,
     /// Of each request that became an order: where, and which.
     became: BTreeMap<u64, (LogPosition, OrderId)>,
@@ -122,6 +124,11 @@ impl Life {
 }
 
 impl Orders {
+    /// Where nobody uses a gateway's order entry, times of requests are anybody's.
+    pub fn new(has_users: bool) -> Orders {
+        Orders { has_users, ..Orders::default() }
+    }
+
     /// A command of the ledger's partition is committed.
     pub fn on_commit(&mut self, record: &Record) -> Verdict {
         let at = record.position;
@@ -145,7 +152,7 @@ impl Orders {
                         first_told: None,
                     };
                     self.lives.insert(order.order, life);
-                    if asked_us > 0 {
+                    if asked_us > 0 && self.has_users {
                         self.begun(at, asked_us, order)?;
                     }
                 }

@@ -83,7 +83,9 @@ impl World {
         let now = self.instants.at(self.now);
         let partitions = machine::partitions(self.plan.layout);
         let random = Random::new(self.random.draw());
-        let office = Office::new(partitions, users::limits(&self.plan.order_entry), random, now, wall_us(self.now));
+        let plan = &self.plan.order_entry;
+        let office = Office::new(partitions, users::limits(plan), random, now, wall_us(self.now));
+        let office = office.stalling(plan.stalls);
         Waiting { office, requests: BTreeMap::new(), reads: BTreeMap::new() }
     }
 

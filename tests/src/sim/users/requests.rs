@@ -97,7 +97,9 @@ pub(super) fn words(what: &What) -> ((&'static str, &'static str), String) {
         What::Replace { of, wish } => {
             let mode = if of.order.get() % 2 == 0 { "STOP_ON_FAILURE" } else { "ALLOW_FAILURE" };
             let path = "/api/v3/order/cancelReplace";
-            (("POST", path), format!("{}&cancelReplaceMode={mode}&cancelOrderId={}", new(wish), of.order))
+            let beyond = if of.order.get().is_multiple_of(3) { "CANCEL_ONLY" } else { "DO_NOTHING" };
+            let how = format!("cancelReplaceMode={mode}&orderRateLimitExceededMode={beyond}");
+            (("POST", path), format!("{}&{how}&cancelOrderId={}", new(wish), of.order))
         }
         What::Open { .. } => (("GET", "/api/v3/openOrders"), String::new()),
         What::Balances { .. } => (("GET", "/api/v3/account"), String::new()),
