@@ -66,6 +66,10 @@ crate::order::numbered! {
         LostIsRefused = 29,
         /// A piece of a leader's snapshot is put behind what has come before, wherever it belongs.
         ChunkAnywhere = 30,
+        /// The log that a snapshot replaces goes before the snapshot is on the disk.
+        LogGoneTooSoon = 31,
+        /// A learner becomes a voter as soon as it has the log, whatever its node lacks of what was told before.
+        VotesWithoutPast = 32,
     }
 }
 

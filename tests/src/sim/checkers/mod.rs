@@ -13,6 +13,7 @@ mod model;
 mod once;
 mod orders;
 mod pace;
+mod pasts;
 mod progress;
 mod real_time;
 mod refused;
@@ -31,6 +32,7 @@ pub use model::SecondOpinion;
 pub use once::Once;
 pub use orders::{Asked, Orders};
 pub use pace::Pace;
+pub use pasts::Pasts;
 pub use progress::Progress;
 pub use real_time::RealTime;
 pub use refused::Refused;
@@ -77,6 +79,8 @@ pub struct Checkers {
     pub balances: Balances,
     /// Log time passes as the world's does.
     pub pace: Pace,
+    /// Who is to vote has its past.
+    pub pasts: Pasts,
     /// Equal states at equal positions.
     pub digests: Digests,
     /// Whoever asks comes after what was committed by then.
@@ -108,6 +112,7 @@ impl Checkers {
             orders: Orders::default(),
             balances: Balances::default(),
             pace: Pace::default(),
+            pasts: Pasts::default(),
             digests: Digests::default(),
             real_time: RealTime,
             streams: Streams::default(),
