@@ -70,6 +70,10 @@ crate::order::numbered! {
         NamesAgeUnled = 31,
         /// A gateway that has not read as far as the log has told it says that it is busy, as if nothing had been done.
         UnreadIsBusy = 32,
+        /// The log that a snapshot replaces goes before the snapshot is on the disk.
+        LogGoneTooSoon = 33,
+        /// A learner becomes a voter as soon as it has the log, whatever its node lacks of what was told before.
+        VotesWithoutPast = 34,
     }
 }
 

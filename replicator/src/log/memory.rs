@@ -32,6 +32,10 @@ struct Disk {
     has_no_room: bool,
     /// So many of the waiting writes were said to be durable, since they count in memory.
     counted: usize,
+    /// A snapshot is written beside the log, in so many steps more than one: what was to be written after it is durable before.
+    more_steps: u64,
+    /// Such snapshots, oldest first: one is written at a time.
+    saving: VecDeque<Saving>,
     /// So many of the waiting writes were said to be durable.
     #[cfg(feature = "planted")]
     told: usize,
@@ -52,6 +56,15 @@ enum Write {
     Compact { first_index: u64 },
 }
 
+/// A snapshot that is being written beside the log.
+#[derive(Debug)]
+struct Saving {
+    write: Write,
+    steps_left: u64,
+    /// It was said to be durable.
+    is_told: bool,
+}
+
 impl MemoryDisk {
     /// An empty disk whose writes wait for [`MemoryDisk::sync`].
     pub fn new() -> MemoryDisk {
@@ -70,6 +83,12 @@ impl MemoryDisk {
         self.lock().in_memory = true;
     }
 
+    /// A snapshot takes so many more syncs than other writes, which do not wait for it, as on a real disk: there it is written
+    /// in steps, and the log's own writes come between.
+    pub fn save_in_steps(&self, more_steps: u64) {
+        self.lock().more_steps = more_steps;
+    }
+
     /// The log on this disk.
     pub fn log(&self) -> MemoryLog {
         MemoryLog { disk: self.clone() }
@@ -80,9 +99,19 @@ impl MemoryDisk {
         self.lock().waiting.len()
     }
 
+    /// Whether a snapshot is being written beside the log.
+    pub fn is_saving(&self) -> bool {
+        !self.lock().saving.is_empty()
+    }
+
     /// The durable snapshots, oldest first.
     pub fn snapshots(&self) -> Vec<(u64, Vec<u8>)> {
         self.lock().durable.snapshots.iter().map(|(index, bytes)| (*index, bytes.clone())).collect()
+    }
+
+    /// Where the newest durable snapshot was taken; 0 when there is none.
+    pub fn newest_snapshot(&self) -> u64 {
+        self.lock().durable.snapshots.keys().next_back().copied().unwrap_or(0)
     }
 
     /// Another disk with what would survive a crash of this one.
@@ -105,9 +134,12 @@ impl MemoryDisk {
         image.standing = Some(Standing::Founder { numbers: founders.iter().map(|node| (*node, 0)).collect() });
     }
 
-    /// Makes the first `count` waiting writes durable.
+    /// Makes the first `count` waiting writes durable, but for snapshots that are written beside the log: one of those is a step
+    /// further.
     pub fn sync(&self, count: usize) {
-        self.lock().sync(count);
+        let mut disk = self.lock();
+        disk.save_some();
+        disk.sync(count);
     }
 
     /// The process is gone. Of the waiting writes the first `kept` reached the disk all the same, and what counts in the
@@ -202,6 +234,7 @@ impl Default for MemoryDisk {
 impl Disk {
     fn forget_waiting(&mut self) {
         self.waiting.clear();
+        self.saving.clear();
         self.done.clear();
         self.counted = 0;
         #[cfg(feature = "planted")]
@@ -235,20 +268,45 @@ impl Disk {
     fn sync(&mut self, count: usize) {
         for _ in 0..count {
             let Some(write) = self.waiting.pop_front() else { break };
-            let done = match write {
-                Write::Snapshot { index, .. } if self.has_no_room => Some(Durable::SnapshotRefused { index }),
-                write => self.durable.write(write),
-            };
-            if self.counted > 0 {
-                self.counted -= 1;
+            let is_beside = matches!(write, Write::Snapshot { .. }) && self.more_steps > 0;
+            let is_told = self.was_told();
+            if is_beside {
+                self.saving.push_back(Saving { write, steps_left: self.more_steps, is_told });
                 continue;
             }
-            #[cfg(feature = "planted")]
-            if self.told > 0 {
-                self.told -= 1;
-                continue;
-            }
-            self.done.extend(done);
+            self.write(write, is_told);
+        }
+    }
+
+    /// Whether the first of the waiting writes, which is taken now, was said to be durable.
+    fn was_told(&mut self) -> bool {
+        if self.counted > 0 {
+            self.counted -= 1;
+            return true;
+        }
+        #[cfg(feature = "planted")]
+        if self.told > 0 {
+            self.told -= 1;
+            return true;
+        }
+        false
+    }
+
+    fn write(&mut self, write: Write, is_told: bool) {
+        let done = match write {
+            Write::Snapshot { index, .. } if self.has_no_room => Some(Durable::SnapshotRefused { index }),
+            write => self.durable.write(write),
+        };
+        self.done.extend(done.filter(|_| !is_told));
+    }
+
+    /// The snapshot that is being written beside the log is a step further.
+    fn save_some(&mut self) {
+        let Some(first) = self.saving.front_mut() else { return };
+        first.steps_left = first.steps_left.saturating_sub(1);
+        if first.steps_left == 0 {
+            let Saving { write, is_told, .. } = self.saving.pop_front().expect("there is a first");
+            self.write(write, is_told);
         }
     }
 
@@ -374,3 +432,6 @@ impl LogStore for MemoryLog {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,8 +186,13 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         }
         let Some((cursor, bytes)) = self.checkpoint.written.take() else { return 0 };
         self.checkpoint.size = bytes.len() as u64;
-        self.store.save_snapshot(cursor.index, bytes);
+        let index = cursor.index;
+        self.store.save_snapshot(index, bytes);
         self.checkpoint.saving = Some(cursor);
+        #[cfg(feature = "planted")]
+        if wire::planted::is(wire::planted::Bug::LogGoneTooSoon) {
+            self.checkpoint_durable(index);
+        }
         1
     }
 

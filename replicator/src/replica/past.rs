@@ -150,6 +150,8 @@ impl<M: StateMachine, L: LogStore> Replica<M, L> {
         let since = *awaited.since.get_or_insert(now);
         let node = node_of(learner);
         let missing = match awaited.told {
+            #[cfg(feature = "planted")]
+            _ if wire::planted::is(wire::planted::Bug::VotesWithoutPast) => return true,
             Some(told) if told.missing == 0 => return true,
             Some(told) if told.is_lost => {
                 if !std::mem::replace(&mut awaited.is_warned, true) {

@@ -19,7 +19,7 @@ pub fn pauses(seed: u64, layout: Layout, kills: u64) -> Result<Vec<Moment>, Fail
     (plan.nodes, plan.gateways, plan.window, plan.think_ns) = (3, 3, 64, 20 * MS);
     plan.weather = Weather { jitter_ns: MS / 10, ..Weather::fair(MS / 20) };
     plan.link_delay = plan.weather.clone();
-    plan.disk = DiskTemper { sync_ns: MS / 5, jitter_ns: MS / 2 };
+    plan.disk = DiskTemper { sync_ns: MS / 5, jitter_ns: MS / 2, snapshot_steps: 0 };
     (plan.snapshot_every, plan.session_expiry_ns, plan.leader_stable_ns) = (10_000, 600 * SECOND, 5 * SECOND);
     plan.faults = (0..kills).map(|kill| (SECOND + kill * EVERY, Fault::LeaderDies { down_ns: SECOND })).collect();
     let world = run_world(seed, &plan, false)?;

@@ -77,6 +77,8 @@ pub enum Fault {
     MailDropped { for_ns: u64 },
     /// A node is away until it must be sent a snapshot, and then it or its leader dies while that is under way.
     CatchUpCutShort { node: NodeId, away_ns: u64, after_ns: u64, is_leader: bool },
+    /// A node is away until it must be sent a snapshot, and has no room for it for a while.
+    NoRoomToCatchUp { node: NodeId, away_ns: u64, for_ns: u64 },
 }
 
 /// Leaders are asked to change members for so many tenths of a second.
@@ -171,6 +173,10 @@ impl fmt::Display for Fault {
             Fault::CatchUpCutShort { node, away_ns, after_ns, is_leader } => {
                 let who = if is_leader { "its leader" } else { "it" };
                 write!(f, "node {node} is away for {} ms, {} ms later {who} dies", away_ns / MS, after_ns / MS)
+            }
+            Fault::NoRoomToCatchUp { node, away_ns, for_ns } => {
+                let (away_ms, for_ms) = (away_ns / MS, for_ns / MS);
+                write!(f, "node {node} is away for {away_ms} ms, and its disk is nearly full for {for_ms} ms then")
             }
         }
     }
@@ -318,6 +324,12 @@ impl World {
                 self.kill(node, false, true);
                 self.queue.plan(now + away_ns, Event::Start { node });
                 self.queue.plan(now + away_ns, Event::Cure(Cure::Back { node, after_ns, is_leader }));
+            }
+            Fault::NoRoomToCatchUp { node, away_ns, for_ns } => {
+                self.kill(node, false, true);
+                self.set_space(node, Space::Low);
+                self.queue.plan(now + away_ns, Event::Start { node });
+                self.queue.plan(now + away_ns + for_ns, Event::Cure(Cure::Space(node, Space::Enough)));
             }
         }
     }

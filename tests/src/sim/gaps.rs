@@ -19,12 +19,16 @@ use super::queue::Event;
 use super::store::{Archive, Batch};
 use super::world::World;
 
-/// How long a word is on its way.
-const WORD_NS: u64 = MS / 5;
 /// A partition hears this often what its archive lacks, if that is news.
 const TELL_NS: u64 = 100 * MS;
-/// Positions that one word tells of at most.
-const POSITIONS_MAX: u64 = 100;
+/// How archives are asked for what others lack.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// So long is a word on its way.
+    pub way_ns: u64,
+    /// It tells of so many positions at most.
+    pub positions_max: u64,
+}
 
 /// A link to another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +152,19 @@ impl World {
             }
         }
         self.tell_past(id, partition);
+        self.look_at_learner(id, partition);
         self.feed_others(id, partition);
+    }
+
+    /// Notes whether a learner has its past, but for what nobody has.
+    fn look_at_learner(&mut self, id: NodeId, partition: PartitionId) {
+        let Some(host) = &self.node(id).slots[&partition].host else { return };
+        let member = host.status().member;
+        if !host.replica().members().learners.contains(&member) || self.checkers.pasts.is_whole(partition, member) {
+            return;
+        }
+        let is_whole = self.lacks(id, partition).is_none();
+        self.checkers.pasts.on_learner(partition, member, is_whole, self.now);
     }
 
     /// A partition has told these events.
@@ -213,7 +229,7 @@ impl World {
     }
 
     fn say(&mut self, from: NodeId, to: NodeId, partition: PartitionId, number: u32, word: Word) {
-        self.queue.plan(self.now + WORD_NS, Event::Said { from, to, partition, number, word });
+        self.queue.plan(self.now + self.plan.words.way_ns, Event::Said { from, to, partition, number, word });
     }
 
     /// The archive says what is missing, when the gaps end elsewhere than it has said, or in any case.
@@ -258,7 +274,7 @@ impl World {
             }
             let archive = self.node(id).slots[&partition].archive.clone();
             let archive = archive.lock().expect("nobody panics with an open archive");
-            let (word, next) = match stretch(&archive, next) {
+            let (word, next) = match stretch(&archive, next, self.plan.words.positions_max) {
                 Some((batches, upto)) => (Some(Word::Events(batches, upto)), Some(upto.next())),
                 None => match archive.next(next) {
                     Some(later) => (Some(Word::Gone(later)), None),
@@ -346,9 +362,13 @@ impl World {
 }
 
 /// What an archive has from a position on, as far as one word goes.
-fn stretch(archive: &Archive, from: LogPosition) -> Option<(Vec<(LogPosition, Batch)>, LogPosition)> {
+fn stretch(
+    archive: &Archive,
+    from: LogPosition,
+    positions_max: u64,
+) -> Option<(Vec<(LogPosition, Batch)>, LogPosition)> {
     let (batches, upto) = archive.read(from)?;
-    let upto = upto.min(LogPosition::new(from.get() + POSITIONS_MAX - 1));
+    let upto = upto.min(LogPosition::new(from.get() + positions_max - 1));
     let batches = batches.take_while(|(position, _)| *position <= upto);
     Some((batches.map(|(position, batch)| (position, batch.clone())).collect(), upto))
 }

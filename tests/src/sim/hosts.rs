@@ -107,6 +107,12 @@ impl World {
             let before = slot.members.as_ref().map_or(members, |(members, _)| members);
             self.commits.entry(partition).or_default().on_commit(committed, [before, members]);
         }
+        let learned: Vec<u64> = match &slot.members {
+            Some((before, as_of)) if *as_of != applied => {
+                members.voters.intersection(&before.learners).copied().collect()
+            }
+            _ => Vec::new(),
+        };
         // They change where entries are applied.
         if slot.members.as_ref().is_none_or(|(_, as_of)| *as_of != applied) {
             match &mut slot.members {
@@ -122,6 +128,10 @@ impl World {
         }
         if has_written {
             self.check(Err(format!("node {id} writes to the log of partition {partition}, and its disk is full")));
+        }
+        for voter in learned {
+            let verdict = self.checkers.pasts.on_voter(partition, voter, now);
+            self.check(verdict);
         }
         self.observe(id, partition);
         if let Some((node, candidate)) = self.voted.take()

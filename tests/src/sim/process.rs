@@ -14,6 +14,7 @@ use super::gaps::{Gaps, Word};
 use super::machine;
 use super::queue::Event;
 use super::store::{Archive, SharedBook, Shelf, WatchedLog};
+use super::swarm::Plan;
 use super::versions::{NEW, OLD};
 use super::world::World;
 
@@ -204,10 +205,11 @@ impl World {
     pub(super) fn lose_disk(&mut self, id: NodeId, down_ns: u64, is_noticed: bool) {
         self.kill(id, true, is_noticed);
         self.trace.say(self.now, || format!("the disk of node {id} is lost"));
-        let is_in_memory = self.plan.is_in_memory;
         for partition in machine::partitions(self.plan.layout) {
+            let disk = disk(&self.plan);
+            disk.refuse_snapshots(self.node(id).space != Space::Enough);
             let slot = self.node_mut(id).slots.get_mut(&partition).expect("every node has every partition");
-            slot.disk = disk(is_in_memory);
+            slot.disk = disk;
             slot.archive = Arc::default();
         }
         self.queue.plan(self.now + down_ns, Event::Start { node: id });
@@ -251,7 +253,10 @@ impl World {
 
     /// What a node's disk has left.
     pub(super) fn set_space(&mut self, id: NodeId, space: Space) {
-        self.node_mut(id).space = space;
+        let node = self.node_mut(id);
+        node.space = space;
+        // What is left is the log's.
+        node.slots.values().for_each(|slot| slot.disk.refuse_snapshots(space != Space::Enough));
         for partition in machine::partitions(self.plan.layout) {
             self.with_host(id, partition, |host| host.set_space(space));
         }
@@ -291,8 +296,9 @@ impl World {
         if node.is_syncing || !node.is_up {
             return;
         }
-        let waiting = node.slots.iter().map(|(partition, slot)| (*partition, slot.disk.waiting()));
-        let writes: Vec<(PartitionId, usize)> = waiting.filter(|(_, count)| *count > 0).collect();
+        let busy = node.slots.iter().filter(|(_, slot)| slot.disk.waiting() > 0 || slot.disk.is_saving());
+        let writes: Vec<(PartitionId, usize)> =
+            busy.map(|(partition, slot)| (*partition, slot.disk.waiting())).collect();
         if writes.is_empty() {
             return;
         }
@@ -307,8 +313,12 @@ impl World {
         }
         self.node_mut(id).is_syncing = false;
         for (partition, count) in writes {
-            self.node(id).slots[partition].disk.sync(*count);
-            self.run_soon(id, *partition);
+            let disk = &self.node(id).slots[partition].disk;
+            disk.sync(*count);
+            // Of a step of a snapshot nobody is told but of the last.
+            if *count > 0 || !disk.is_saving() {
+                self.run_soon(id, *partition);
+            }
         }
         self.begin_sync(id);
     }
@@ -316,14 +326,14 @@ impl World {
 
 impl Node {
     /// A node that has never been started.
-    pub fn new(id: NodeId, drift_ppm: i64, partitions: &[PartitionId], is_in_memory: bool) -> Node {
+    pub fn new(id: NodeId, drift_ppm: i64, partitions: &[PartitionId], plan: &Plan) -> Node {
         Node {
             id,
             life: 0,
             is_up: false,
             clock: Clock::start(0, 0, 0),
             front: Front::default(),
-            slots: partitions.iter().map(|partition| (*partition, Slot::new(*partition, is_in_memory))).collect(),
+            slots: partitions.iter().map(|partition| (*partition, Slot::new(*partition, plan))).collect(),
             knows: NEW,
             slow_sync_ns: None,
             space: Space::Enough,
@@ -339,19 +349,20 @@ impl Node {
 }
 
 /// An empty one.
-fn disk(is_in_memory: bool) -> MemoryDisk {
+fn disk(plan: &Plan) -> MemoryDisk {
     let disk = MemoryDisk::new();
-    if is_in_memory {
+    disk.save_in_steps(plan.disk.snapshot_steps);
+    if plan.is_in_memory {
         disk.count_in_memory();
     }
     disk
 }
 
 impl Slot {
-    fn new(partition: PartitionId, is_in_memory: bool) -> Slot {
+    fn new(partition: PartitionId, plan: &Plan) -> Slot {
         Slot {
             host: None,
-            disk: disk(is_in_memory),
+            disk: disk(plan),
             archive: Arc::default(),
             book: SharedBook::default(),
             applied: 0,

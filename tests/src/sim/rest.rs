@@ -69,6 +69,13 @@ impl World {
                 let Some(host) = &node.slots[partition].host else { return Some(format!("node {} is down", node.id)) };
                 let status = host.status();
                 let is_last = status.applied_index == history.last_index() && status.last_index == status.applied_index;
+                let newest = node.slots[partition].disk.newest_snapshot();
+                if status.applied_index > newest + self.plan.snapshot_every {
+                    return Some(format!(
+                        "node {} has applied entry {} of partition {partition}, and its last snapshot is of {newest}",
+                        node.id, status.applied_index
+                    ));
+                }
                 if let Some(position) = self.lacks(node.id, *partition) {
                     return Some(format!("node {} lacks the events of {position} of partition {partition}", node.id));
                 }

@@ -83,6 +83,10 @@ impl WatchedLog {
 impl LogStore for WatchedLog {
     fn load(&mut self) -> Result<Stored, StoreError> {
         let stored = self.log.load()?;
+        let known = stored.hard_state.term;
+        if let Some(last) = stored.entries.last().filter(|last| last.term > known) {
+            panic!("a disk has entry {} of term {}, and knows of no term after {known}", last.index, last.term);
+        }
         let mut book = self.book.open();
         book.entries = stored.entries.iter().map(noted).collect();
         Ok(stored)

@@ -6,6 +6,7 @@ use wire::{NAME_RETENTION_NS, NodeId};
 
 use super::clock::{MS, Moment, SECOND};
 use super::faults::Fault;
+use super::gaps::Words;
 use super::region::{self, Region};
 use super::versions;
 
@@ -25,6 +26,8 @@ pub struct DiskTemper {
     pub sync_ns: u64,
     /// and up to this much longer.
     pub jitter_ns: u64,
+    /// A snapshot is written beside the log, in so many steps more than one; 0 of one that the log's writes wait for.
+    pub snapshot_steps: u64,
 }
 
 /// A run, before it begins.
@@ -48,6 +51,8 @@ pub struct Plan {
     pub weather: Weather,
     /// Between gateways and nodes, where nothing is lost that is not cut off.
     pub link_delay: Weather,
+    /// Between nodes, of events that an archive lacks.
+    pub words: Words,
     /// Every node's disk.
     pub disk: DiskTemper,
     /// Clocks run up to this much too fast or too slow.
@@ -180,7 +185,12 @@ impl Plan {
             think_ns: MS * (15 + random.below(60)),
             weather,
             link_delay: Weather { jitter_ns: random.below(3 * MS), ..Weather::fair(MS / 10) },
-            disk: DiskTemper { sync_ns: 50_000 + random.below(MS), jitter_ns: random.below(4 * MS) + 1 },
+            words: words(&mut Random::new(seed ^ 0x574F_5244)),
+            disk: DiskTemper {
+                sync_ns: 50_000 + random.below(MS),
+                jitter_ns: random.below(4 * MS) + 1,
+                snapshot_steps: snapshot_steps(&mut Random::new(seed ^ 0x5354_4550)),
+            },
             drift_ppm: random.below(1_000) as i64,
             skew_ns: random.below(2 * SECOND),
             session_expiry_ns: [2 * SECOND, 10 * SECOND, 600 * SECOND][random.below(3) as usize],
@@ -255,6 +265,17 @@ impl Plan {
     }
 }
 
+/// A past comes within a moment, or while its node waits to vote.
+fn words(random: &mut Random) -> Words {
+    let slow = Words { way_ns: 20 * MS, positions_max: 50 };
+    [Words { way_ns: MS / 5, positions_max: 100 }, slow][random.below(2) as usize]
+}
+
+/// A snapshot takes as long as a sync, or a little longer, or so long that much happens meanwhile.
+fn snapshot_steps(random: &mut Random) -> u64 {
+    [0, 1 + random.below(8), 1 + random.below(100)][random.below(3) as usize]
+}
+
 fn weather(random: &mut Random) -> Weather {
     Weather {
         loss_per_mille: random.below(40),
@@ -269,7 +290,7 @@ fn weather(random: &mut Random) -> Weather {
 /// Makes one fault of a kind.
 type Draw = fn(&mut Random, &Plan) -> Fault;
 
-const KINDS: [Draw; 25] = [
+const KINDS: [Draw; 26] = [
     |random, plan| Fault::Kill { node: node(random, plan), down_ns: down(random), is_noticed: random.below(4) > 0 },
     |random, _| Fault::LeaderDies { down_ns: down(random) },
     |random, plan| Fault::PowerLoss { node: node(random, plan), down_ns: down(random) },
@@ -325,6 +346,11 @@ const KINDS: [Draw; 25] = [
         away_ns: SECOND + random.below(2 * SECOND),
         after_ns: random.below(40 * MS),
         is_leader: random.below(2) == 0,
+    },
+    |random, plan| Fault::NoRoomToCatchUp {
+        node: node(random, plan),
+        away_ns: SECOND + random.below(2 * SECOND),
+        for_ns: 200 * MS + random.below(SECOND),
     },
 ];
 

@@ -30,6 +30,8 @@ use super::versions::OLD;
 const FIRST_LIFE: ClusterEpoch = ClusterEpoch::new(1);
 /// Nothing takes longer than this to set up.
 const SET_UP_BOUND: Moment = 30 * SECOND;
+/// When traders stop, mail is lost for less than this.
+const LAST_MAIL_LOST_MAX: Moment = 60 * MS;
 
 /// A run that broke a promise.
 #[derive(Debug, Clone)]
@@ -159,7 +161,7 @@ impl World {
         let mut nodes = Vec::new();
         for id in plan.everybody() {
             let drift_ppm = random.below(2 * plan.drift_ppm as u64 + 1) as i64 - plan.drift_ppm;
-            nodes.push(Node::new(id, drift_ppm, &partitions, plan.is_in_memory));
+            nodes.push(Node::new(id, drift_ppm, &partitions, &plan));
         }
         World {
             epoch,
@@ -262,6 +264,8 @@ impl World {
         }
         self.gateways.iter_mut().for_each(Gateway::retire);
         self.users.retire();
+        // Nothing follows the last mail that would bring it, or what acknowledges it.
+        self.mail_is_lost_until = self.now + self.random.below(LAST_MAIL_LOST_MAX);
         let quiet = Quiet::begin(self);
         while let Some(why) = self.unrest(&quiet) {
             self.checkers.progress.on_unrest(self.now, || why)?;

@@ -13,6 +13,7 @@ mod model;
 mod once;
 mod orders;
 mod pace;
+mod pasts;
 mod progress;
 mod rates;
 mod real_time;
@@ -32,6 +33,7 @@ pub use model::SecondOpinion;
 pub use once::Once;
 pub use orders::{Asked, Orders};
 pub use pace::Pace;
+pub use pasts::Pasts;
 pub use progress::Progress;
 pub use rates::Rates;
 pub use real_time::RealTime;
@@ -81,6 +83,8 @@ pub struct Checkers {
     pub balances: Balances,
     /// Log time passes as the world's does.
     pub pace: Pace,
+    /// Who is to vote has its past.
+    pub pasts: Pasts,
     /// Equal states at equal positions.
     pub digests: Digests,
     /// Whoever asks comes after what was committed by then.
@@ -113,6 +117,7 @@ impl Checkers {
             orders: Orders::new(plan.order_entry.percent > 0),
             balances: Balances::default(),
             pace: Pace::default(),
+            pasts: Pasts::default(),
             digests: Digests::default(),
             real_time: RealTime,
             streams: Streams::default(),
