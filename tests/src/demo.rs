@@ -46,6 +46,26 @@ pub struct Demo {
     child: Child,
 }
 
+/// A subcommand of the binary under test.
+#[derive(Debug, Clone)]
+pub struct Subcommand {
+    binary: PathBuf,
+    args: Vec<String>,
+}
+
+impl Subcommand {
+    /// Runs it to its end.
+    pub fn run(self) -> Result<String, DemoError> {
+        let output = Command::new(&self.binary).args(&self.args).output().map_err(io_error("run mainstay"))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            return Ok(text);
+        }
+        let command = format!("mainstay {}", self.args.join(" "));
+        Err(DemoError::Command { command, status: output.status, output: text })
+    }
+}
+
 /// Why a demo is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -134,12 +154,12 @@ impl Demo {
 
     /// Runs `mainstay ARGS`, to its end.
     pub fn mainstay(&self, args: &[&str]) -> Result<String, DemoError> {
-        let output = Command::new(&self.options.binary).args(args).output().map_err(io_error("run mainstay"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        if output.status.success() {
-            return Ok(text);
-        }
-        Err(DemoError::Command { command: format!("mainstay {}", args.join(" ")), status: output.status, output: text })
+        self.command(args).run()
+    }
+
+    /// `mainstay ARGS`, to be run by whoever has the time.
+    pub fn command(&self, args: &[&str]) -> Subcommand {
+        Subcommand { binary: self.options.binary.clone(), args: args.iter().map(|arg| (*arg).to_owned()).collect() }
     }
 
     /// Starts `mainstay ARGS` with its output in `log`, under the test's home.
@@ -175,6 +195,9 @@ impl Demo {
 
     /// Asks it to end, as ^C does, and waits until it has.
     pub fn stop(&mut self) -> Result<ExitStatus, DemoError> {
+        if let Some(status) = self.child.try_wait().map_err(io_error("wait for the demo"))? {
+            return Ok(status);
+        }
         signal(self.child.id(), Signal::SIGINT);
         let deadline = Instant::now() + ENDED_WITHIN;
         while Instant::now() < deadline {

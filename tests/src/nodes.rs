@@ -61,13 +61,17 @@ pub async fn leader(state: &State, partition: u16) -> Option<u64> {
     None
 }
 
-/// The partition with the longest log.
+/// The partition with the longest log, by the first node that says what it has.
 pub async fn busiest_partition(state: &State) -> Option<u16> {
     for node in &state.nodes {
         let Some((200, status)) = get(&format!("{}/status", node.http)).await else { continue };
         let partitions = status["partitions"].as_array().cloned().unwrap_or_default();
-        let busiest = partitions.iter().max_by_key(|p| p["position"].as_u64().unwrap_or(0))?;
-        return busiest["partition"].as_u64().and_then(|p| u16::try_from(p).ok());
+        let place = |p: &Value| p["position"].as_u64().unwrap_or(0);
+        // Who has only just started has nothing yet.
+        let busiest = partitions.iter().filter(|p| place(p) > 0).max_by_key(|p| place(p));
+        if let Some(busiest) = busiest {
+            return busiest["partition"].as_u64().and_then(|p| u16::try_from(p).ok());
+        }
     }
     None
 }

@@ -241,6 +241,7 @@ impl World {
                 if host.as_ref().is_some_and(|host| host.replica().leads()) {
                     self.checkers.once.on_jump(by_ns);
                 }
+                self.checkers.pasts.on_jump(by_ns);
                 self.node_mut(node).clock.jump(now, by_ns);
             }
             Fault::SlowDisk { node, sync_ns, for_ns } => {

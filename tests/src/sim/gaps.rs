@@ -21,6 +21,7 @@ use super::world::World;
 
 /// A partition hears this often what its archive lacks, if that is news.
 const TELL_NS: u64 = 100 * MS;
+
 /// How archives are asked for what others lack.
 #[derive(Debug, Clone, Copy)]
 pub struct Words {

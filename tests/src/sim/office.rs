@@ -353,7 +353,8 @@ impl Office {
                 self.busy_until = self.busy_until.max(until);
             }
             if self.stalls && within.random.below(STALLED) == 0 {
-                self.busy_until = within.now + Duration::from_nanos(within.random.below(STALLED_MAX));
+                let until = within.now + Duration::from_nanos(within.random.below(STALLED_MAX));
+                self.busy_until = self.busy_until.max(until);
             }
             within.now
         };

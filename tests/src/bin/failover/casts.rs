@@ -150,11 +150,11 @@ pub async fn prove(demo: &Demo, args: &Args) -> Result<Value, Failure> {
     // Nobody follows by Aeron what never happens: the load first.
     let kills = schedule::same(Fault::Kill, args.kills);
     let seconds = kills.iter().map(Strike::duration).sum::<Duration>() + Duration::from_secs(15);
-    let load = Load::offer(demo, args, seconds, "casts", &[])?;
+    let mut load = Load::offer(demo, args, seconds, "casts", &[])?;
     for gateway in [&first, &second] {
         gateway.follows(partitions, "under load").await?;
     }
-    strike_all(demo, "kill", &kills).await?;
+    strike_all(demo, &mut load, "kill", &kills).await?;
     for gateway in [&first, &second] {
         gateway.follows(partitions, "after the kills").await?;
     }

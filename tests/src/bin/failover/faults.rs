@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tests::demo::{Demo, DemoError, signal};
+use tests::nodes;
 
 use crate::wall::Wall;
 
@@ -12,6 +13,8 @@ use crate::wall::Wall;
 const STOPPED_FOR: Duration = Duration::from_secs(3);
 /// How long a killed node stays dead.
 const DEAD_FOR: Duration = Duration::from_secs(1);
+/// A node that was started lives after this.
+const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 /// What a node takes at most, as a rule, to hand over.
 const TRANSFERRED_WITHIN: Duration = Duration::from_millis(300);
 
@@ -47,7 +50,9 @@ impl Fault {
                 signal(pid, Signal::SIGKILL);
                 tokio::time::sleep(lasts).await;
                 let data_dir = demo.data_dir().display().to_string();
-                demo.mainstay(&["ctl", "--data-dir", &data_dir, "node", "start", &node.to_string()])?;
+                let start = demo.command(&["ctl", "--data-dir", &data_dir, "node", "start", &node.to_string()]);
+                // Others that are struck at this time come back meanwhile.
+                tokio::task::spawn_blocking(|| start.run()).await.expect("starting does not panic")?;
             }
             Fault::Stop => {
                 signal(pid, Signal::SIGSTOP);
@@ -60,6 +65,9 @@ impl Fault {
                 drop(wall);
             }
             Fault::Transfer => {
+                // A process's first moment, before it waits for signals, is nothing to hand over in.
+                let page = state.nodes.iter().find(|n| n.id == node).map(|n| format!("{}/livez", n.http));
+                nodes::until(ALIVE_WITHIN, async || nodes::text(page.as_ref()?).await).await;
                 signal(pid, Signal::SIGUSR1);
                 tokio::time::sleep(lasts).await;
             }

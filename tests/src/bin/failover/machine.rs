@@ -1,7 +1,8 @@
 //! The machine's own pauses: a virtual machine's host stops its cores now and then, and everything on them with them.
 //!
-//! A witness on each core, of real-time priority, sleeps for a millisecond again and again. Only the kernel itself goes
-//! before it, so a witness that overslept was on a core that ran nothing, whatever the program's own threads were doing.
+//! A watcher on each core, of real-time priority, sleeps for a millisecond again and again. Only the kernel itself goes
+//! before it: one that overslept was on a core that ran none of the program's own threads either. What the kernel does
+//! for them may be in that too, so what is left of a pause is the least that it was by itself.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -17,49 +18,49 @@ use crate::pauses::now_ms;
 
 const NAP: Duration = Duration::from_millis(1);
 /// Timers and the waking of a sleeping core make less of a delay than this.
-const OVERSLEPT: Duration = Duration::from_millis(5);
+const OVERSLEPT: Duration = Duration::from_millis(2);
 
-/// When some core ran nothing, in milliseconds since 1970.
+/// When some core did not run its watcher, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stall {
+pub struct Standstill {
     pub from_ms: f64,
     pub until_ms: f64,
 }
 
 /// See the module. Dropped, it is no longer watching, and nothing is left behind.
-pub struct Witness {
+pub struct Watch {
     is_over: Arc<AtomicBool>,
-    watchers: Vec<JoinHandle<Vec<Stall>>>,
+    watchers: Vec<JoinHandle<Vec<Standstill>>>,
 }
 
-impl Witness {
+impl Watch {
     /// Watches the cores that this process may use. The error says why it cannot: only root may go before others.
-    pub fn start() -> io::Result<Witness> {
+    pub fn start() -> io::Result<Watch> {
         let usable = sched_getaffinity(Pid::from_raw(0))?;
         let cores = (0..CpuSet::count()).filter(|core| usable.is_set(*core).unwrap_or(false));
-        let mut witness = Witness { is_over: Arc::new(AtomicBool::new(false)), watchers: Vec::new() };
+        let mut all = Watch { is_over: Arc::new(AtomicBool::new(false)), watchers: Vec::new() };
         for core in cores {
-            let (is_over, (tell, told)) = (Arc::clone(&witness.is_over), std::sync::mpsc::sync_channel(1));
-            witness.watchers.push(thread::spawn(move || {
+            let (is_over, (tell, told)) = (Arc::clone(&all.is_over), std::sync::mpsc::sync_channel(1));
+            all.watchers.push(thread::spawn(move || {
                 let is_placed = place(core);
                 let is_watching = is_placed.is_ok();
                 let _ = tell.send(is_placed);
                 if is_watching { watch(&is_over) } else { Vec::new() }
             }));
-            told.recv().unwrap_or_else(|_| Err(io::Error::other("a witness is gone")))?;
+            told.recv().unwrap_or_else(|_| Err(io::Error::other("a watcher is gone")))?;
         }
-        Ok(witness)
+        Ok(all)
     }
 
-    /// When cores ran nothing since the start, in order and without overlap.
-    pub fn end(mut self) -> Vec<Stall> {
+    /// When cores did not run their watchers since the start, in order and without overlap.
+    pub fn end(mut self) -> Vec<Standstill> {
         self.is_over.store(true, Ordering::Relaxed);
-        let stalls = self.watchers.drain(..).flat_map(|watcher| watcher.join().unwrap_or_default());
-        merged(stalls.collect())
+        let standstills = self.watchers.drain(..).flat_map(|watcher| watcher.join().unwrap_or_default());
+        merged(standstills.collect())
     }
 }
 
-impl Drop for Witness {
+impl Drop for Watch {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
@@ -80,8 +81,8 @@ fn place(core: usize) -> io::Result<()> {
     }
 }
 
-fn watch(is_over: &AtomicBool) -> Vec<Stall> {
-    let mut stalls = Vec::new();
+fn watch(is_over: &AtomicBool) -> Vec<Standstill> {
+    let mut standstills = Vec::new();
     let mut last = Instant::now();
     while !is_over.load(Ordering::Relaxed) {
         thread::sleep(NAP);
@@ -90,50 +91,51 @@ fn watch(is_over: &AtomicBool) -> Vec<Stall> {
         if slept > NAP + OVERSLEPT {
             let until_ms = now_ms();
             // It would have woken after its nap.
-            stalls.push(Stall { from_ms: until_ms - (slept - NAP).as_secs_f64() * 1e3, until_ms });
+            standstills.push(Standstill { from_ms: until_ms - (slept - NAP).as_secs_f64() * 1e3, until_ms });
         }
     }
-    stalls
+    standstills
 }
 
-fn merged(mut stalls: Vec<Stall>) -> Vec<Stall> {
-    stalls.sort_by(|a, b| a.from_ms.total_cmp(&b.from_ms));
-    let mut merged: Vec<Stall> = Vec::new();
-    for stall in stalls {
+fn merged(mut standstills: Vec<Standstill>) -> Vec<Standstill> {
+    standstills.sort_by(|a, b| a.from_ms.total_cmp(&b.from_ms));
+    let mut merged: Vec<Standstill> = Vec::new();
+    for standstill in standstills {
         match merged.last_mut() {
-            Some(last) if stall.from_ms <= last.until_ms => last.until_ms = last.until_ms.max(stall.until_ms),
-            _ => merged.push(stall),
+            Some(last) if standstill.from_ms <= last.until_ms => last.until_ms = last.until_ms.max(standstill.until_ms),
+            _ => merged.push(standstill),
         }
     }
     merged
 }
 
 /// How long some core stood still between two moments, in milliseconds.
-pub fn stood_still(stalls: &[Stall], from_ms: f64, until_ms: f64) -> f64 {
-    let share = |stall: &Stall| (stall.until_ms.min(until_ms) - stall.from_ms.max(from_ms)).max(0.0);
-    stalls.iter().map(share).sum()
+pub fn stood_still(standstills: &[Standstill], from_ms: f64, until_ms: f64) -> f64 {
+    let share =
+        |standstill: &Standstill| (standstill.until_ms.min(until_ms) - standstill.from_ms.max(from_ms)).max(0.0);
+    standstills.iter().map(share).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn stall(from_ms: f64, until_ms: f64) -> Stall {
-        Stall { from_ms, until_ms }
+    fn standstill(from_ms: f64, until_ms: f64) -> Standstill {
+        Standstill { from_ms, until_ms }
     }
 
     #[test]
     fn what_several_cores_saw_counts_once() {
-        let seen = vec![stall(20.0, 30.0), stall(0.0, 10.0), stall(25.0, 40.0), stall(26.0, 28.0)];
-        assert_eq!(merged(seen), [stall(0.0, 10.0), stall(20.0, 40.0)]);
+        let seen = vec![standstill(20.0, 30.0), standstill(0.0, 10.0), standstill(25.0, 40.0), standstill(26.0, 28.0)];
+        assert_eq!(merged(seen), [standstill(0.0, 10.0), standstill(20.0, 40.0)]);
         assert_eq!(merged(Vec::new()), []);
     }
 
     #[test]
     fn only_what_lies_between_the_moments_counts() {
-        let stalls = [stall(0.0, 10.0), stall(20.0, 40.0)];
-        assert_eq!(stood_still(&stalls, 5.0, 25.0), 10.0);
-        assert_eq!(stood_still(&stalls, 10.0, 20.0), 0.0);
-        assert_eq!(stood_still(&stalls, -5.0, 50.0), 30.0);
+        let standstills = [standstill(0.0, 10.0), standstill(20.0, 40.0)];
+        assert_eq!(stood_still(&standstills, 5.0, 25.0), 10.0);
+        assert_eq!(stood_still(&standstills, 10.0, 20.0), 0.0);
+        assert_eq!(stood_still(&standstills, -5.0, 50.0), 30.0);
     }
 }

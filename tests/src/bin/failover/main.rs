@@ -32,7 +32,7 @@ use tests::nodes;
 
 use crate::faults::Fault;
 use crate::load::Load;
-use crate::machine::Witness;
+use crate::machine::Watch;
 use crate::pauses::Cost;
 use crate::schedule::{Blow, Strike, Whom};
 
@@ -136,7 +136,10 @@ async fn main() -> ExitCode {
             println!("pause per {}: {}", args.what(), told("pause_ms"));
             if report["own_ms"].is_object() {
                 let stood = &report["machine_ms"];
-                println!("less what cores of this machine ran nothing, {stood} ms in all: {}", told("own_ms"));
+                println!(
+                    "less the {stood} ms in which a core of this machine ran not even who goes first: {}",
+                    told("own_ms")
+                );
             }
             println!(
                 "failover: {} faults, {} stops, {} acknowledged, {} lost, {} doubled, longest pause {} ms",
@@ -177,11 +180,13 @@ async fn prove(args: &Args) -> Result<Value, Failure> {
     };
     let mut demo = Demo::start(options)?;
     let proof = prove_with(&mut demo, args).await;
-    demo.stop()?;
     if proof.is_err() {
         eprintln!("failover: what the nodes wrote is kept in {}", demo.keep().display());
     }
-    proof
+    let stopped = demo.stop();
+    let report = proof?;
+    stopped?;
+    Ok(report)
 }
 
 async fn prove_with(demo: &mut Demo, args: &Args) -> Result<Value, Failure> {
@@ -216,7 +221,7 @@ struct Struck {
     costs: Vec<Cost>,
     /// The longest pause that none explains.
     elsewhere_ms: f64,
-    /// How long cores of the machine ran nothing, if that was seen.
+    /// How long threads that go before all others were not run on some core, if that was watched.
     machine_ms: Option<f64>,
 }
 
@@ -224,25 +229,25 @@ struct Struck {
 async fn under_load(demo: &Demo, args: &Args, name: &str, strikes: &[Strike]) -> Result<Struck, Failure> {
     let noted = demo.home().join(format!("pauses-{name}.json"));
     let duration = strikes.iter().map(Strike::duration).sum::<Duration>() + Duration::from_secs(6);
-    let load = Load::offer(demo, args, duration, name, &["--pauses", &noted.display().to_string()])?;
-    let witness = Witness::start()
+    let mut load = Load::offer(demo, args, duration, name, &["--pauses", &noted.display().to_string()])?;
+    let watch = Watch::start()
         .map_err(|error| eprintln!("failover: the machine's own pauses are not told apart: {error}"))
         .ok();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let struck = strike_all(demo, name, strikes).await?;
+    let struck = strike_all(demo, &mut load, name, strikes).await?;
     let said = load.end(demo).await?;
-    let (noted, stalls) = (pauses::read(&noted), witness.map(Witness::end));
-    let stalls = stalls.as_deref();
+    let (noted, standstills) = (pauses::read(&noted), watch.map(Watch::end));
+    let standstills = standstills.as_deref();
     Ok(Struck {
         said,
-        costs: pauses::costs(&struck, &noted, stalls),
+        costs: pauses::costs(&struck, &noted, standstills),
         elsewhere_ms: pauses::elsewhere(&struck, &noted),
-        machine_ms: stalls.map(|stalls| machine::stood_still(stalls, 0.0, f64::INFINITY)),
+        machine_ms: standstills.map(|them| machine::stood_still(them, 0.0, f64::INFINITY)),
     })
 }
 
 /// Strikes again and again, and returns when it did, as pauses are timed.
-async fn strike_all(demo: &Demo, name: &str, strikes: &[Strike]) -> Result<Vec<f64>, Failure> {
+async fn strike_all(demo: &Demo, load: &mut Load, name: &str, strikes: &[Strike]) -> Result<Vec<f64>, Failure> {
     let mut struck = Vec::new();
     for (round, strike) in strikes.iter().enumerate() {
         let blows = aimed(demo, strike).await?;
@@ -258,6 +263,10 @@ async fn strike_all(demo: &Demo, name: &str, strikes: &[Strike]) -> Result<Vec<f
             ready.map_err(|who| Failure::Disproved(format!("after {name} {}: {who}", round + 1)))?;
         }
         tokio::time::sleep(strike.then).await;
+        // What strikes nobody's orders shows nothing.
+        if load.status()?.is_some() {
+            return disproved(format!("the load had ended before {name} {} was over", round + 1));
+        }
     }
     Ok(struck)
 }
@@ -278,7 +287,7 @@ async fn aimed<'a>(demo: &Demo, strike: &'a Strike) -> Result<Vec<(u64, &'a Blow
 
 /// Who leads the busiest partition, as soon as somebody does.
 async fn leader(state: &State) -> Result<u64, Failure> {
-    let Some(partition) = nodes::busiest_partition(state).await else {
+    let Some(partition) = nodes::until(READY_WITHIN, async || nodes::busiest_partition(state).await).await else {
         return disproved("no node tells its status");
     };
     let leader = nodes::until(READY_WITHIN, async || nodes::leader(state, partition).await).await;

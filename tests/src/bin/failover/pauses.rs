@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{self, Stall};
+use crate::machine::{self, Standstill};
 
 /// As `mainstay loadgen run --pauses` writes it.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -23,7 +23,10 @@ pub struct Cost {
     pub at_ms: f64,
     /// The longest time without any answer while something waited for one.
     pub pause_ms: f64,
-    /// The longest when what the machine itself stood still is taken out of each; nothing without a witness of that.
+    /// So long after it that began.
+    #[serde(default)]
+    pub after_ms: f64,
+    /// The longest when what the machine itself stood still is taken out of each; nothing where nobody watched that.
     #[serde(default)]
     pub own_ms: Option<f64>,
     /// The longest wait of one order for its answer.
@@ -52,7 +55,7 @@ pub fn read(path: &Path) -> Vec<Pause> {
 const WITHIN_MS: f64 = 2_500.0;
 
 /// What each fault cost, given when they struck, and when the machine stood still if somebody saw to that.
-pub fn costs(struck: &[f64], pauses: &[Pause], stalls: Option<&[Stall]>) -> Vec<Cost> {
+pub fn costs(struck: &[f64], pauses: &[Pause], standstills: Option<&[Standstill]>) -> Vec<Cost> {
     let longest = |from: f64, until: f64, is_wait: bool, counted: &dyn Fn(&Pause) -> f64| {
         let its =
             |pause: &&Pause| pause.is_wait == is_wait && pause.began_ms + pause.ms > from && pause.began_ms < until;
@@ -62,13 +65,15 @@ pub fn costs(struck: &[f64], pauses: &[Pause], stalls: Option<&[Stall]>) -> Vec<
     let next = struck.iter().skip(1).copied().chain([f64::INFINITY]);
     let costs = struck.iter().zip(next).map(|(at, next)| {
         let until = next.min(at + WITHIN_MS);
-        let own_ms = stalls.map(|stalls| {
-            let own = |p: &Pause| p.ms - machine::stood_still(stalls, p.began_ms, p.began_ms + p.ms);
+        let own_ms = standstills.map(|standstills| {
+            let own = |p: &Pause| p.ms - machine::stood_still(standstills, p.began_ms, p.began_ms + p.ms);
             longest(*at, until, false, &own)
         });
+        let pause_ms = longest(*at, until, false, &all);
         Cost {
             at_ms: *at,
-            pause_ms: longest(*at, until, false, &all),
+            pause_ms,
+            after_ms: pauses.iter().find(|it| !it.is_wait && it.ms == pause_ms).map_or(0.0, |it| it.began_ms - at),
             own_ms,
             wait_ms: longest(*at, until, true, &all),
         }
@@ -111,10 +116,12 @@ mod tests {
         ];
         let struck = [1_000.0, 5_000.0];
         // The machine stands still in most of the later one, and where nobody waits.
-        let stalls = [Stall { from_ms: 1_990.0, until_ms: 2_025.0 }, Stall { from_ms: 5_100.0, until_ms: 5_200.0 }];
-        let found = costs(&struck, &pauses, Some(&stalls));
+        let standstills =
+            [Standstill { from_ms: 1_990.0, until_ms: 2_025.0 }, Standstill { from_ms: 5_100.0, until_ms: 5_200.0 }];
+        let found = costs(&struck, &pauses, Some(&standstills));
         assert_eq!([found[0].pause_ms, found[0].own_ms.unwrap(), found[0].wait_ms], [30.0, 7.0, 9.0]);
         assert_eq!([found[1].pause_ms, found[1].own_ms.unwrap(), found[1].wait_ms], [5.0, 5.0, 0.0]);
+        assert_eq!([found[0].after_ms, found[1].after_ms], [1_000.0, 1.0]);
         assert!(costs(&struck, &pauses, None).iter().all(|cost| cost.own_ms.is_none()), "nobody saw");
         assert_eq!(elsewhere(&struck, &pauses), 40.0);
     }

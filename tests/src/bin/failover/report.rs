@@ -8,7 +8,7 @@ use crate::pauses::{self, Cost, Spread};
 use crate::{Args, Struck};
 
 /// What only runs of the same kind have in common.
-const SAME: [&str; 5] = ["how", "rate", "layout", "durability", "transport"];
+const SAME: [&str; 6] = ["how", "seed", "rate", "layout", "durability", "transport"];
 /// What is added up.
 const SUMS: [&str; 5] = ["kills", "stops", "acked", "lost", "doubled"];
 /// Of what the greatest counts.

@@ -56,14 +56,16 @@ pub fn same(fault: Fault, times: u32) -> Vec<Strike> {
 
 /// So many strikes of any kind on any of `nodes` nodes: half of them at the leader, some at several or all at once, so
 /// that a quorum is gone for a while, and half of them before the last one's victim has caught up. The same for the same
-/// seed, but for who leads. Partitions only where they are `walls`: they need root.
+/// seed, but for who leads. Partitions only where they are `walls`: they need root,
+/// and are of the connections that a node has at their start.
 pub fn drawn(seed: u64, times: u32, nodes: usize, walls: bool) -> Vec<Strike> {
+    assert!(nodes > 1, "faults are of clusters");
     let mut random = Random::new(seed);
     (0..times).map(|_| strike(&mut random, nodes, walls)).collect()
 }
 
 fn strike(random: &mut Random, nodes: usize, walls: bool) -> Strike {
-    let first = usize::try_from(random.below(nodes.max(1) as u64)).unwrap_or(0);
+    let first = usize::try_from(random.below(nodes as u64)).unwrap_or(0);
     let victims = match random.below(100) {
         0..50 => vec![Whom::Leader],
         50..75 => vec![Whom::Place(first)],

@@ -131,7 +131,7 @@ impl Once {
     }
 
     fn is_free(&self, before: &Named, now: u64) -> bool {
-        let is_old = before.ended_ns.is_some_and(|ended_ns| now - ended_ns >= self.retention_ns);
+        let is_old = before.ended_ns.is_some_and(|ended_ns| now.saturating_sub(ended_ns) >= self.retention_ns);
         let outlives_runs = self.retention_ns == NAME_RETENTION_NS;
         is_old && (!outlives_runs || self.jumped_ns - before.jumped_ns > JUMPS_MAX_NS)
     }

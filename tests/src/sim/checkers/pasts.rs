@@ -40,6 +40,13 @@ impl Pasts {
         seen.is_whole |= is_whole;
     }
 
+    /// A node's clock leaps: its patience ends the earlier.
+    pub fn on_jump(&mut self, by_ns: u64) {
+        for seen in self.by.values_mut() {
+            seen.since = seen.since.saturating_sub(by_ns);
+        }
+    }
+
     /// Somebody has applied that a learner is a voter.
     pub fn on_voter(&self, partition: PartitionId, member: u64, now: Moment) -> Verdict {
         match self.by.get(&(partition, member)) {
