@@ -137,8 +137,8 @@ pub(super) struct Ledger {
     last_list: u64,
     /// Of the running command: who asked, and its name for a cancel.
     asked: (u32, ClientOrderId),
-    /// Orders that the running command has asked their markets for.
-    withdrawn: BTreeSet<u64>,
+    /// Orders that the running command has asked their markets for, and for whom: a tick may end several accounts' sessions.
+    withdrawn: BTreeMap<u64, u32>,
     replacing: Option<(u64, u64, i128)>,
     amended: Option<(u64, ClientOrderId)>,
     conduct: Conduct,
@@ -190,7 +190,7 @@ impl Ledger {
             lists: Vec::new(),
             last_list: 0,
             asked: Default::default(),
-            withdrawn: BTreeSet::new(),
+            withdrawn: BTreeMap::new(),
             replacing: None,
             amended: None,
             conduct: Conduct::default(),

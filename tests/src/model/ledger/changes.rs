@@ -37,9 +37,10 @@ impl Ledger {
     pub(super) fn pull(&mut self, id: u64, cause: CancelCause) -> bool {
         let id = self.stand_in(id, cause);
         let Some(order) = self.order(id) else { return false };
-        if !self.withdrawn.insert(id) {
+        if self.withdrawn.contains_key(&id) {
             return false;
         }
+        self.withdrawn.insert(id, self.asked.0);
         let (market, order, request) = (order.market, OrderId::new(id), self.request());
         self.mail.push(Mail::PullOrder(PullOrder { market, order, request, cause }));
         true

@@ -124,7 +124,8 @@ impl Ledger {
 
     pub(super) fn pull_refused(&mut self, refused: &PullRefused) {
         let PullRefused { market, order, request } = *refused;
-        let (account, reason) = (AccountId::new(self.asked.0), RejectReason::TooLateToCancel);
+        let asked = self.withdrawn.get(&order.get()).unwrap_or(&self.asked.0);
+        let (account, reason) = (AccountId::new(*asked), RejectReason::TooLateToCancel);
         self.events.push(Event::CancelRejected(CancelRejected { order, account, market, reason, request }));
     }
 
