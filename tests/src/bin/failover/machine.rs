@@ -11,8 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::{Pid, gettid};
+use nix::unistd::gettid;
 
 use crate::pauses::now_ms;
 
@@ -36,8 +35,7 @@ pub struct Watch {
 impl Watch {
     /// Watches the cores that this process may use. The error says why it cannot: only root may go before others.
     pub fn start() -> io::Result<Watch> {
-        let usable = sched_getaffinity(Pid::from_raw(0))?;
-        let cores = (0..CpuSet::count()).filter(|core| usable.is_set(*core).unwrap_or(false));
+        let cores = cores(&std::fs::read_to_string("/proc/self/status")?);
         let mut all = Watch { is_over: Arc::new(AtomicBool::new(false)), watchers: Vec::new() };
         for core in cores {
             let (is_over, (tell, told)) = (Arc::clone(&all.is_over), std::sync::mpsc::sync_channel(1));
@@ -68,17 +66,28 @@ impl Drop for Watch {
 
 /// Puts the calling thread on a core, before everything else there.
 fn place(core: usize) -> io::Result<()> {
-    let mut only = CpuSet::new();
-    only.set(core)?;
-    sched_setaffinity(Pid::from_raw(0), &only)?;
-    let mut command = Command::new("chrt");
-    command.args(["--fifo", "--pid", "50", &gettid().to_string()]);
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let thread = gettid().to_string();
+    run("taskset", &["--cpu-list", "--pid", &core.to_string(), &thread])?;
+    run("chrt", &["--fifo", "--pid", "50", &thread])
+}
+
+fn run(program: &str, args: &[&str]) -> io::Result<()> {
+    let mut command = Command::new(program);
+    let status = command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("chrt, which only root may, ended with {status}")))
+        return Ok(());
     }
+    Err(io::Error::other(format!("{program} ended with {status}; only root may go before others")))
+}
+
+/// The cores that a process may use, by its status: `Cpus_allowed_list: 0-2,5`.
+fn cores(status: &str) -> Vec<usize> {
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+    };
+    list.split(',').filter_map(range).flatten().collect()
 }
 
 fn watch(is_over: &AtomicBool) -> Vec<Standstill> {
@@ -113,7 +122,7 @@ fn merged(mut standstills: Vec<Standstill>) -> Vec<Standstill> {
 pub fn stood_still(standstills: &[Standstill], from_ms: f64, until_ms: f64) -> f64 {
     let share =
         |standstill: &Standstill| (standstill.until_ms.min(until_ms) - standstill.from_ms.max(from_ms)).max(0.0);
-    standstills.iter().map(share).sum()
+    standstills.iter().map(share).fold(0.0, |all, it| all + it)
 }
 
 #[cfg(test)]
@@ -122,6 +131,13 @@ mod tests {
 
     fn standstill(from_ms: f64, until_ms: f64) -> Standstill {
         Standstill { from_ms, until_ms }
+    }
+
+    #[test]
+    fn cores_are_those_that_the_process_may_use() {
+        assert_eq!(cores("Name:\tx\nCpus_allowed:\t27\nCpus_allowed_list:\t0-2,5\n"), [0, 1, 2, 5]);
+        assert_eq!(cores("Cpus_allowed_list:\t3\n"), [3]);
+        assert!(cores("").is_empty());
     }
 
     #[test]
