@@ -51,3 +51,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
